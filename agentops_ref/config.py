@@ -1,0 +1,415 @@
+"""Configuration: YAML base, environment overlay, environment variables, ``--set``; in that order.
+
+Taught in chapter 10. Everything is validated once, here; past this module only typed objects
+travel. Every value remembers where it came from (`Config.origins`).
+
+Layers, the later ones win:
+
+1. ``base.yaml`` that ships with the package (the repository's ``config/base.yaml``);
+2. ``base.yaml`` of the project's own configuration folder, if that is another one;
+3. the overlay named by ``AGENTOPS_ENV`` or ``env=``, e.g. ``prod.yaml``;
+4. environment variables: ``AGENTOPS__MODELS__MODE=live`` sets ``models.mode``;
+5. overrides from the command line: ``--set models.mode=live``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from agentops_ref.errors import ConfigError, nearest
+
+PREFIX = "AGENTOPS__"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PathsConfig(_Section):
+    corpus: Path
+    state: Path
+    recordings: Path
+    prompts: Path
+    weights: Path | None
+
+
+class ChatConfig(_Section):
+    provider: str
+    name: str
+    digest: str | None
+    options: dict[str, Any]
+    context_tokens: int = Field(gt=0)
+    max_output_tokens: int = Field(gt=0)
+    temperature: float = Field(ge=0)
+    seed: int
+    threads: int = Field(gt=0)
+    price_input: float = Field(ge=0)
+    price_output: float = Field(ge=0)
+
+
+class EmbeddingConfig(_Section):
+    provider: str
+    name: str
+    digest: str | None
+    options: dict[str, Any]
+    dimensions: int = Field(gt=0)
+    batch: int = Field(gt=0)
+
+
+class OcrConfig(_Section):
+    provider: str
+    name: str
+    options: dict[str, Any]
+
+
+class ModelsConfig(_Section):
+    mode: Literal["live", "replay", "record", "scripted"]
+    chat: ChatConfig
+    embedding: EmbeddingConfig
+    ocr: OcrConfig
+
+
+class SourceConfig(_Section):
+    kind: str
+    root: Path
+    include: list[str]
+    exclude: list[str]
+    options: dict[str, Any]
+
+
+class ChunkConfig(_Section):
+    target_chars: int = Field(gt=0)
+    max_chars: int = Field(gt=0)
+
+
+class SinkConfig(_Section):
+    kind: str
+    uri: str
+    options: dict[str, Any]
+
+
+class DeletionConfig(_Section):
+    listings: int = Field(ge=1)
+    max_share: float = Field(ge=0, le=1)
+
+
+class TablesConfig(_Section):
+    root: Path | None
+    uri: str
+
+
+class EtlConfig(_Section):
+    source: SourceConfig
+    chunk: ChunkConfig
+    sink: SinkConfig
+    deletion: DeletionConfig
+    tables: TablesConfig
+
+
+class RetrievalConfig(_Section):
+    mode: Literal["hybrid", "vector", "text"]
+    k: int = Field(gt=0)
+    candidates: int = Field(gt=0)
+    vector_weight: float = Field(ge=0)
+    text_weight: float = Field(ge=0)
+    rrf_constant: int = Field(gt=0)
+
+
+class AgentConfig(_Section):
+    kind: str
+    prompt: str
+    context_chars: int = Field(gt=0)
+
+
+class TrackingConfig(_Section):
+    uri: str | None
+    experiment: str
+
+
+class EvalsConfig(_Section):
+    cases: Path
+    scorers: list[str]
+
+
+class Settings(_Section):
+    """The validated tree. Keys are those of ``config/base.yaml``, which says what each means."""
+
+    paths: PathsConfig
+    models: ModelsConfig
+    etl: EtlConfig
+    retrieval: RetrievalConfig
+    agent: AgentConfig
+    tracking: TrackingConfig
+    evals: EvalsConfig
+
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings, where each came from, and the folder that relative paths start from."""
+
+    settings: Settings
+    origins: Mapping[str, str]
+    """Dotted key → the place that set it: a file, an environment variable or ``--set``."""
+    root: Path
+    env: str
+
+    @property
+    def paths(self) -> PathsConfig:
+        return self.settings.paths
+
+    @property
+    def models(self) -> ModelsConfig:
+        return self.settings.models
+
+    @property
+    def etl(self) -> EtlConfig:
+        return self.settings.etl
+
+    @property
+    def retrieval(self) -> RetrievalConfig:
+        return self.settings.retrieval
+
+    @property
+    def agent(self) -> AgentConfig:
+        return self.settings.agent
+
+    @property
+    def tracking(self) -> TrackingConfig:
+        return self.settings.tracking
+
+    @property
+    def evals(self) -> EvalsConfig:
+        return self.settings.evals
+
+    def path(self, value: Path | str) -> Path:
+        """Resolve ``value`` against the project's root folder; ``~`` is the home folder."""
+        path = Path(value).expanduser()
+        return path if path.is_absolute() else self.root / path
+
+    def rows(self) -> Iterator[tuple[str, Any, str]]:
+        """Yield (dotted key, value, place) for every leaf, in the order of ``base.yaml``."""
+        for key, value in _leaves(self.settings.model_dump(mode="json")):
+            yield key, value, self.origins.get(key, "default")
+
+
+def load_config(
+    config_dir: Path | str | None = None,
+    *,
+    env: str | None = None,
+    overrides: Iterable[str] | Mapping[str, Any] = (),
+    environ: Mapping[str, str] | None = None,
+) -> Config:
+    """Read and validate the configuration.
+
+    Parameters
+    ----------
+    config_dir
+        Folder with ``base.yaml`` and overlays. Default: ``AGENTOPS_CONFIG_DIR``, else the nearest
+        ``config/base.yaml`` above the working directory, else the one shipped with the package.
+    env
+        Overlay name; default ``AGENTOPS_ENV``, else ``dev`` where that file exists.
+    overrides
+        ``["models.mode=live"]`` (values are read as YAML) or ``{"models.mode": "live"}``.
+    environ
+        Stands in for ``os.environ`` in tests.
+
+    Raises
+    ------
+    ConfigError
+        Missing or malformed file, unknown key, wrong type; one line with file, key, nearest name.
+    """
+    environ = os.environ if environ is None else environ
+    folder = _find(config_dir, environ)
+    shipped = shipped_config_dir()
+    tree: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+
+    layers = [shipped / "base.yaml"]
+    if folder.resolve() != shipped.resolve() and (folder / "base.yaml").exists():
+        layers.append(folder / "base.yaml")
+    name = env or environ.get("AGENTOPS_ENV") or ""
+    overlay = _overlay(folder, name or "dev", required=bool(name))
+    if overlay is not None:
+        layers.append(overlay)
+    for file in layers:
+        _merge(tree, _read(file), origins, place=_display(file))
+    for variable in sorted(environ):
+        if variable.startswith(PREFIX):
+            dotted = variable[len(PREFIX) :].lower().replace("__", ".")
+            value = _yaml_value(environ[variable], f"environment variable {variable}")
+            _set(tree, dotted, value, origins, f"environment variable {variable}")
+    pairs = overrides.items() if isinstance(overrides, Mapping) else map(_split, overrides)
+    for dotted, value in pairs:
+        _set(tree, dotted, value, origins, f"--set {dotted}")
+    try:
+        settings = Settings.model_validate(tree)
+    except ValidationError as error:
+        raise ConfigError(_explain(error, origins)) from None
+    root = folder.resolve().parent if folder.resolve() != _packaged() else Path.cwd()
+    return Config(settings, origins, root, name or ("dev" if overlay else "base"))
+
+
+def shipped_config_dir() -> Path:
+    """Return the folder of the package's own defaults: in the wheel, or the repository's."""
+    packaged = _packaged()
+    return packaged if packaged.exists() else Path(__file__).resolve().parents[1] / "config"
+
+
+def _packaged() -> Path:
+    return Path(__file__).resolve().parent / "_defaults"
+
+
+def _find(config_dir: Path | str | None, environ: Mapping[str, str]) -> Path:
+    given = config_dir or environ.get("AGENTOPS_CONFIG_DIR")
+    if given:
+        folder = Path(given).expanduser()
+        if not folder.is_dir():
+            raise ConfigError(f"configuration folder not found: {folder}")
+        return folder
+    here = Path.cwd()
+    for parent in (here, *here.parents):
+        if (parent / "config" / "base.yaml").is_file():
+            return parent / "config"
+    return shipped_config_dir()
+
+
+def _overlay(folder: Path, name: str, *, required: bool) -> Path | None:
+    file = folder / f"{name}.yaml"
+    if file.is_file():
+        return file
+    if not required:
+        return None
+    known = [p.stem for p in folder.glob("*.yaml") if p.stem != "base"]
+    raise ConfigError(f"no overlay '{name}' in {_display(folder)}{nearest(name, known)}")
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        loaded = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"configuration file not found: {_display(file)}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or "not readable as UTF-8 text"
+        raise ConfigError(f"{_display(file)}{line}: not valid YAML: {problem}") from None
+    if loaded is None:
+        return {}
+    if not isinstance(loaded, dict):
+        raise ConfigError(f"{_display(file)}: expected keys and values, got {_kind(loaded)}")
+    return loaded
+
+
+def _merge(
+    tree: dict[str, Any],
+    layer: Mapping[Any, Any],
+    origins: dict[str, str],
+    *,
+    place: str,
+    at: str = "",
+) -> None:
+    for raw, value in layer.items():
+        key = str(raw)
+        dotted = f"{at}.{key}" if at else key
+        mine = tree.get(key)
+        if isinstance(value, dict) and isinstance(mine, dict) and not dotted.endswith(".options"):
+            _merge(mine, value, origins, place=place, at=dotted)
+        elif isinstance(value, dict) and not dotted.endswith(".options"):
+            tree[key] = {}
+            _merge(tree[key], value, origins, place=place, at=dotted)
+            origins.setdefault(dotted, place)
+        else:
+            tree[key] = value
+            origins[dotted] = place
+
+
+def _set(
+    tree: dict[str, Any], dotted: str, value: Any, origins: dict[str, str], place: str
+) -> None:
+    nested: Any = value
+    for part in reversed(dotted.split(".")):
+        nested = {part: nested}
+    _merge(tree, nested, origins, place=place)
+
+
+def _split(assignment: str) -> tuple[str, Any]:
+    key, sign, text = assignment.partition("=")
+    if not sign or not key.strip():
+        raise ConfigError(f"--set {assignment}: expected key=value, e.g. models.mode=live")
+    return key.strip(), _yaml_value(text, f"--set {key.strip()}")
+
+
+def _yaml_value(text: str, place: str) -> Any:
+    try:
+        return yaml.safe_load(text) if text else None
+    except yaml.YAMLError:
+        raise ConfigError(f"{place}: value is not valid YAML: {text!r}") from None
+
+
+def _explain(error: ValidationError, origins: Mapping[str, str]) -> str:
+    lines = []
+    for problem in error.errors():
+        parts = [str(part) for part in problem["loc"]]
+        dotted = ".".join(parts)
+        place = _place(dotted, origins)
+        if problem["type"] == "extra_forbidden":
+            lines.append(
+                f"{place}: unknown key '{dotted}'{nearest(parts[-1], _known(parts[:-1]))}"
+            )
+        elif problem["type"] == "missing":
+            lines.append(f"{place}: key '{dotted}' is missing")
+        else:
+            given = problem.get("input")
+            wanted = problem["msg"][0].lower() + problem["msg"][1:]
+            lines.append(f"{place}: {dotted}: {wanted}, got {given!r} ({_kind(given)})")
+    return "\n".join(lines)
+
+
+def _place(dotted: str, origins: Mapping[str, str]) -> str:
+    while dotted:
+        if dotted in origins:
+            return origins[dotted]
+        below = [place for key, place in origins.items() if key.startswith(dotted + ".")]
+        if below:
+            return below[-1]
+        dotted = dotted.rpartition(".")[0]
+    return "configuration"
+
+
+def _known(parts: list[str]) -> list[str]:
+    model: Any = Settings
+    for part in parts:
+        annotation = model.model_fields[part].annotation if part in model.model_fields else None
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            return []
+        model = annotation
+    return list(model.model_fields)
+
+
+def _leaves(tree: Mapping[str, Any], at: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in tree.items():
+        dotted = f"{at}.{key}" if at else key
+        if isinstance(value, dict) and not dotted.endswith(".options"):
+            yield from _leaves(value, dotted)
+        else:
+            yield dotted, value
+
+
+def _display(path: Path) -> str:
+    try:
+        return str(path.resolve().relative_to(Path.cwd().resolve()))
+    except ValueError:
+        return str(path)
+
+
+def _kind(value: Any) -> str:
+    names = {dict: "a mapping", list: "a list", str: "text", type(None): "nothing"}
+    return names.get(type(value), type(value).__name__)

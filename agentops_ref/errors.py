@@ -1,0 +1,68 @@
+"""Errors, split by who must act, each saying whether a retry can help.
+
+A message names the input, what was expected and what to do, on one line where it fits.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+
+
+class AgentOpsError(Exception):
+    """Base of all errors that this package raises on purpose."""
+
+    retryable: bool = False
+    """Whether the same call may succeed later without anybody changing anything."""
+
+
+class DeveloperError(AgentOpsError):
+    """The calling code is wrong."""
+
+
+class ConfigError(AgentOpsError):
+    """A configuration value is wrong; its author must act. Names file, key and a nearby name."""
+
+
+class OperatorError(AgentOpsError):
+    """The surroundings are wrong (missing weights, full disk, locked index); the operator acts."""
+
+
+class MissingExtra(OperatorError):
+    """An optional library is not installed; names the extra that brings it."""
+
+    def __init__(self, library: str, extra: str) -> None:
+        super().__init__(f"{library} is not installed: pip install 'agentops-ref[{extra}]'")
+
+
+class NotRecorded(OperatorError):
+    """A replayed model was asked something that was never recorded, and no weights are present."""
+
+
+class TransientError(AgentOpsError):
+    """A time-out, a refused connection, a busy server: trying again can help."""
+
+    retryable = True
+
+
+class ModelError(AgentOpsError):
+    """The model's answer cannot be used (not the schema, an unknown tool)."""
+
+
+class ContextOverflow(ModelError):
+    """A prompt does not fit the model's context. Says both sizes, in tokens."""
+
+
+class DocumentError(AgentOpsError):
+    """One document cannot be used; its owner must act. It is quarantined, the others go on."""
+
+
+class SyncRefused(OperatorError):
+    """A sync would have done harm and changed nothing (mass deletion, failed listing)."""
+
+
+def nearest(name: str, known: list[str] | tuple[str, ...]) -> str:
+    """Return ``"; did you mean 'x'?"`` for the closest known name, or the list of known names."""
+    close = get_close_matches(name, known, n=1, cutoff=0.5)
+    if close:
+        return f"; did you mean '{close[0]}'?"
+    return f"; known: {', '.join(sorted(known))}" if known else ""

@@ -1,0 +1,234 @@
+"""The records that the stages hand each other. This module imports nothing of the project.
+
+Taught in chapter 3 (documents, elements, chunks), chapter 5 (answers) and chapter 8 (cases, scores).
+Every record is frozen: a stage makes new ones and never changes what it was given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+ElementKind = Literal["title", "text", "list", "table", "figure", "caption"]
+ChangeKind = Literal["create", "update", "delete", "keep"]
+
+
+# --- what a source says -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SourceItem:
+    """One line of a source's listing. Cheap to get: no content is read for it."""
+
+    document: str
+    """Identity of the document in its source: a POSIX path below the source's root."""
+    fingerprint: str
+    """Changes when the content may have changed (size and mtime, or an etag)."""
+    size: int
+    """Bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Everything that a source holds at one moment."""
+
+    source: str
+    items: tuple[SourceItem, ...]
+    complete: bool = True
+    """False when a part of the source could not be listed; then nothing may be deleted."""
+    problem: str = ""
+    """Why the listing is incomplete, empty otherwise."""
+
+
+# --- what the ETL makes of it -----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """One piece of a parsed document, in reading order."""
+
+    kind: ElementKind
+    text: str
+    """Plain text. A table's rows are lines, its cells separated by " | ", the header row first."""
+    page: int | None = None
+    """1-based page (PDF), slide (PPTX) or sheet (XLSX); None where the format has no pages."""
+    confidence: float | None = None
+    """OCR confidence in 0..1; None for born-digital text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A piece of a document that is searched, embedded and cited as one."""
+
+    id: str
+    """Stable: the document, its version and the ordinal decide it."""
+    document: str
+    version: str
+    """First 12 hex digits of the SHA-256 of the document's bytes: names a content, not a moment."""
+    ordinal: int
+    """0-based position in the document."""
+    text: str
+    """As printed in the document; citations quote from here."""
+    context: str
+    """One line that says where the text stands (title, section); embedded with it, never quoted."""
+    page: int | None = None
+    """1-based page on which the text begins; None where the format has no pages."""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """Filterable facts: ``kind`` (manuals, bulletins, ...), ``tenant`` ("" when shared), ``title``."""
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """What the index knows of one document. It is committed together with the document's chunks."""
+
+    document: str
+    fingerprint: str
+    content_hash: str
+    """SHA-256 of the bytes, hex."""
+    recipe: str
+    """Hash of every recipe (parse, chunk, embed) that made the chunks."""
+    chunks: int
+    missing: int = 0
+    """How many complete listings in a row lacked the document: its tombstone's age."""
+    error: str = ""
+    """Why the document is quarantined; empty when it is indexed."""
+
+
+class Change(NamedTuple):
+    """One line of a sync plan."""
+
+    kind: ChangeKind
+    document: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SyncReport:
+    """What one sync did."""
+
+    source: str
+    index_version: int
+    """The version that readers see after the sync; unchanged when nothing was to be done."""
+    created: tuple[str, ...] = ()
+    updated: tuple[str, ...] = ()
+    deleted: tuple[str, ...] = ()
+    tombstoned: tuple[str, ...] = ()
+    """Missing from the listing, still served, removed after enough complete listings."""
+    quarantined: tuple[tuple[str, str], ...] = ()
+    """(document, reason) pairs."""
+    kept: int = 0
+    refused: str = ""
+    """Why deletions were refused (mass-deletion guard, failed listing); empty otherwise."""
+    work: Mapping[str, int] = field(default_factory=dict)
+    """Calls per stage that really ran: read, parse, chunk, embed (texts), write (rows)."""
+    seconds: float = 0.0
+
+    @property
+    def changed(self) -> bool:
+        return bool(self.created or self.updated or self.deleted)
+
+
+# --- what a search and an agent give back -----------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A chunk found by a search, with the evidence for its rank."""
+
+    chunk: Chunk
+    score: float
+    """Fused score; comparable only within one search."""
+    vector_rank: int | None = None
+    """1-based rank among the vector results; None when it was not among them."""
+    text_rank: int | None = None
+    """1-based rank among the full-text (BM25) results; None when it was not among them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """Where a statement of an answer stands. It resolves: the quote is in that page's chunk."""
+
+    document: str
+    version: str
+    page: int | None
+    quote: str
+    """Verbatim from the chunk's text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a piece of work cost."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost: float = 0.0
+    """US dollars at the configured prices; 0 for a local model."""
+    calls: int = 0
+
+    @property
+    def tokens(self) -> int:
+        return self.input_tokens + self.output_tokens
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.cost + other.cost,
+            self.calls + other.calls,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an agent gives back for one question."""
+
+    text: str
+    abstained: bool
+    citations: tuple[Citation, ...] = ()
+    hits: tuple[Hit, ...] = ()
+    """What the model was shown, best first."""
+    usage: Usage = Usage()
+    seconds: float = 0.0
+    """Wall time of this run; a replayed model answers faster than it did live."""
+    model: str = ""
+    """Name of the model that answered and how: ``live``, ``replay`` or ``scripted``."""
+    index_version: int | None = None
+    trace_id: str = ""
+
+
+# --- what an evaluation works on --------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One question of an evaluation set, with what a right answer must hold."""
+
+    id: str
+    question: str
+    facts: tuple[str, ...] = ()
+    """Each must appear in the answer; alternatives within one fact are separated by "|"."""
+    forbidden: tuple[str, ...] = ()
+    """None may appear: withdrawn values, another model's value."""
+    sources: tuple[str, ...] = ()
+    """Documents of which at least one must be cited."""
+    abstain: bool = False
+    """True when the corpus cannot answer and the agent must say so."""
+    slice: str = ""
+    """The group it is reported under: fault-code, procedure, warranty, changed, unanswerable."""
+    corpus_version: int = 1
+    """Version of the running case's corpus for which the expectations hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One scorer's verdict on one case. A scorer that failed leaves ``value`` None and says why."""
+
+    scorer: str
+    value: float | None
+    """0..1; None when the scorer does not apply or failed."""
+    rationale: str = ""
+    error: str = ""
+
+
+Inputs = Mapping[str, Any]
