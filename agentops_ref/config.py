@@ -15,6 +15,7 @@ Layers, the later ones win:
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from agentops_ref.errors import ConfigError, nearest
 
 PREFIX = "AGENTOPS__"
+_REFERENCE = re.compile(r"\$\{([\w.]+)\}")
 
 
 class _Section(BaseModel):
@@ -126,10 +128,11 @@ class AgentConfig(_Section):
     kind: str
     prompt: str
     context_chars: int = Field(gt=0)
+    min_support: float = Field(ge=0, le=1)
 
 
 class TrackingConfig(_Section):
-    uri: str | None
+    uri: str
     experiment: str
 
 
@@ -148,7 +151,6 @@ class Settings(_Section):
     agent: AgentConfig
     tracking: TrackingConfig
     evals: EvalsConfig
-
 
 
 @dataclass(frozen=True)
@@ -249,6 +251,7 @@ def load_config(
     pairs = overrides.items() if isinstance(overrides, Mapping) else map(_split, overrides)
     for dotted, value in pairs:
         _set(tree, dotted, value, origins, f"--set {dotted}")
+    _interpolate(tree, tree, origins)
     try:
         settings = Settings.model_validate(tree)
     except ValidationError as error:
@@ -331,6 +334,35 @@ def _merge(
             origins[dotted] = place
 
 
+def _interpolate(
+    node: dict[str, Any], tree: dict[str, Any], origins: Mapping[str, str], at: str = ""
+) -> None:
+    """Replace ``${section.key}`` in texts by that key's value; no nesting, so no cycles."""
+    for key, value in node.items():
+        dotted = f"{at}.{key}" if at else key
+        if isinstance(value, dict):
+            _interpolate(value, tree, origins, dotted)
+        elif isinstance(value, str):
+            where = f"{_place(dotted, origins)}: {dotted}"
+            for reference in _REFERENCE.findall(value):
+                value = value.replace(f"${{{reference}}}", _lookup(reference, tree, where))
+            node[key] = value
+
+
+def _lookup(reference: str, tree: Mapping[str, Any], where: str) -> str:
+    node: Any = tree
+    for part in reference.split("."):
+        if not isinstance(node, dict) or part not in node:
+            known = list(node) if isinstance(node, dict) else []
+            raise ConfigError(
+                f"{where}: unknown reference '${{{reference}}}'{nearest(part, known)}"
+            )
+        node = node[part]
+    if isinstance(node, dict | list):
+        raise ConfigError(f"{where}: '${{{reference}}}' is {_kind(node)}, expected one value")
+    return str(node)
+
+
 def _set(
     tree: dict[str, Any], dotted: str, value: Any, origins: dict[str, str], place: str
 ) -> None:
@@ -361,9 +393,7 @@ def _explain(error: ValidationError, origins: Mapping[str, str]) -> str:
         dotted = ".".join(parts)
         place = _place(dotted, origins)
         if problem["type"] == "extra_forbidden":
-            lines.append(
-                f"{place}: unknown key '{dotted}'{nearest(parts[-1], _known(parts[:-1]))}"
-            )
+            lines.append(f"{place}: unknown key '{dotted}'{nearest(parts[-1], _known(parts[:-1]))}")
         elif problem["type"] == "missing":
             lines.append(f"{place}: key '{dotted}' is missing")
         else:

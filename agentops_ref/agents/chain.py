@@ -1,0 +1,170 @@
+"""The deterministic chain: retrieve, answer from what was found, cite or abstain.
+
+Taught in chapters 1 and 5. No model decides what happens next, which makes the chain the
+cheapest agent to test and the baseline that every other architecture has to beat.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from agentops_ref.agents.citations import cite, strip_markers
+from agentops_ref.agents.prompts import Prompt
+from agentops_ref.records import Answer, Hit, Usage
+from agentops_ref.tracing import NoTracer, Tracer
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+    from langchain_core.messages import BaseMessage
+
+
+class Search(Protocol):
+    """What an agent knows of retrieval: a question in, hits out."""
+
+    def __call__(
+        self, query: str, *, k: int | None = None, filters: Mapping[str, Any] | None = None
+    ) -> list[Hit]: ...
+
+
+class Agent(Protocol):
+    """Every agent of the book: a question in, an `Answer` out."""
+
+    def __call__(self, question: str, *, filters: Mapping[str, Any] | None = None) -> Answer: ...
+
+
+UsageOf = Callable[["BaseMessage"], Usage]
+
+
+def format_context(hits: Sequence[Hit], limit: int) -> tuple[str, tuple[Hit, ...]]:
+    """Number the excerpts, best first, until ``limit`` characters are used.
+
+    The first excerpt is always shown. Returns the text and the hits that are in it, so that a
+    marker can only ever point to what the model has really seen.
+    """
+    lines: list[str] = []
+    used = 0
+    for hit in hits:
+        line = f"[{len(lines) + 1}] {hit.chunk.context}: {hit.chunk.text}"
+        if lines and used + len(line) > limit:
+            break
+        lines.append(line)
+        used += len(line)
+    return "\n".join(lines), tuple(hits[: len(lines)])
+
+
+class Chain:
+    """Retrieve → answer → cite. Holds no state between questions."""
+
+    def __init__(
+        self,
+        *,
+        search: Search,
+        model: BaseChatModel,
+        prompt: Prompt,
+        usage_of: UsageOf,
+        context_chars: int,
+        min_support: float,
+        tracer: Tracer | None = None,
+    ) -> None:
+        self.search, self.model, self.prompt = search, model, prompt
+        self.usage_of, self.context_chars, self.min_support = usage_of, context_chars, min_support
+        self.tracer = tracer or NoTracer()
+
+    def __call__(self, question: str, *, filters: Mapping[str, Any] | None = None) -> Answer:
+        started = time.perf_counter()
+        with self.tracer.span("chain", "AGENT", {"question": question}) as span:
+            with self.tracer.span("retrieve", "RETRIEVER", {"query": question}) as found:
+                hits = self.search(question, filters=filters)
+                found.outputs([document_of(hit) for hit in hits])
+            context, shown = format_context(hits, self.context_chars)
+            messages = self.prompt.messages(context=context, question=question)
+            text, usage, model = generate(self.model, messages, self.usage_of, self.tracer)
+            abstained = says(text, self.prompt.abstain)
+            with self.tracer.span("cite", "PARSER", {"answer": text}) as cited:
+                citations = () if abstained else cite(text, shown, min_support=self.min_support)
+                cited.outputs([[c.document, c.page, c.quote] for c in citations])
+            answer = Answer(
+                text=self.prompt.reply if abstained else strip_markers(text),
+                abstained=abstained,
+                citations=citations,
+                hits=shown,
+                usage=usage,
+                seconds=time.perf_counter() - started,
+                model=model,
+                trace_id=span.trace_id,
+            )
+            span.outputs({"answer": answer.text, "abstained": abstained})
+        return answer
+
+
+class Direct:
+    """The model alone, with or without a role prompt: what chapter 1 compares an agent with."""
+
+    def __init__(
+        self,
+        *,
+        model: BaseChatModel,
+        prompt: Prompt,
+        usage_of: UsageOf,
+        tracer: Tracer | None = None,
+    ) -> None:
+        self.model, self.prompt, self.usage_of = model, prompt, usage_of
+        self.tracer = tracer or NoTracer()
+
+    def __call__(self, question: str, *, filters: Mapping[str, Any] | None = None) -> Answer:
+        started = time.perf_counter()
+        with self.tracer.span("direct", "AGENT", {"question": question}) as span:
+            messages = self.prompt.messages(question=question)
+            text, usage, model = generate(self.model, messages, self.usage_of, self.tracer)
+            abstained = says(text, self.prompt.abstain)
+            span.outputs({"answer": text, "abstained": abstained})
+            return Answer(
+                text=self.prompt.reply if abstained else text,
+                abstained=abstained,
+                usage=usage,
+                seconds=time.perf_counter() - started,
+                model=model,
+                trace_id=span.trace_id,
+            )
+
+
+def generate(
+    model: Any, messages: Sequence[BaseMessage], usage_of: UsageOf, tracer: Tracer
+) -> tuple[str, Usage, str]:
+    """Call the model inside a span; return its text, what it cost and who answered how."""
+    shown = [{"role": message.type, "content": message.text} for message in messages]
+    with tracer.span("generate", "CHAT_MODEL", {"messages": shown}) as span:
+        reply = model.invoke(list(messages))
+        usage = usage_of(reply)
+        name = who_answered(reply)
+        span.outputs({"role": "assistant", "content": reply.text})
+        span.usage(usage, model=name)
+    return reply.text.strip(), usage, name
+
+
+def who_answered(reply: BaseMessage) -> str:
+    """Return "<model name> (<live | replay | scripted>)" from a reply's metadata."""
+    metadata = reply.response_metadata
+    name, how = metadata.get("model_name", "model"), metadata.get("answered", "live")
+    return f"{name} ({how})"
+
+
+def says(text: str, phrase: str) -> bool:
+    """Whether the model used the agreed phrase; case, markers and closing dots do not matter."""
+    return bool(phrase) and phrase.lower() in text.lower()
+
+
+def document_of(hit: Hit) -> dict[str, Any]:
+    """Return a hit in the form that MLflow's trace view draws as a retrieved document."""
+    return {
+        "page_content": hit.chunk.text,
+        "metadata": {
+            "doc_uri": hit.chunk.document,
+            "chunk_id": hit.chunk.id,
+            "version": hit.chunk.version,
+            "page": hit.chunk.page,
+            "score": round(hit.score, 6),
+        },
+    }
