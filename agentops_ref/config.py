@@ -126,7 +126,8 @@ class RetrievalConfig(_Section):
 
 class AgentConfig(_Section):
     kind: str
-    prompt: str
+    prompts: dict[str, str]
+    max_steps: int = Field(gt=0)
     context_chars: int = Field(gt=0)
     min_support: float = Field(ge=0, le=1)
 

@@ -17,7 +17,7 @@ from agentops_ref.tracing import NoTracer, Tracer
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
-    from langchain_core.messages import BaseMessage
+    from langchain_core.messages import AIMessage, BaseMessage
 
 
 class Search(Protocol):
@@ -37,8 +37,10 @@ class Agent(Protocol):
 UsageOf = Callable[["BaseMessage"], Usage]
 
 
-def format_context(hits: Sequence[Hit], limit: int) -> tuple[str, tuple[Hit, ...]]:
-    """Number the excerpts, best first, until ``limit`` characters are used.
+def format_context(
+    hits: Sequence[Hit], limit: int, *, start: int = 1
+) -> tuple[str, tuple[Hit, ...]]:
+    """Number the excerpts from ``start``, best first, until ``limit`` characters are used.
 
     The first excerpt is always shown. Returns the text and the hits that are in it, so that a
     marker can only ever point to what the model has really seen.
@@ -46,7 +48,7 @@ def format_context(hits: Sequence[Hit], limit: int) -> tuple[str, tuple[Hit, ...
     lines: list[str] = []
     used = 0
     for hit in hits:
-        line = f"[{len(lines) + 1}] {hit.chunk.context}: {hit.chunk.text}"
+        line = f"[{start + len(lines)}] {hit.chunk.context}: {hit.chunk.text}"
         if lines and used + len(line) > limit:
             break
         lines.append(line)
@@ -80,7 +82,8 @@ class Chain:
                 found.outputs([document_of(hit) for hit in hits])
             context, shown = format_context(hits, self.context_chars)
             messages = self.prompt.messages(context=context, question=question)
-            text, usage, model = generate(self.model, messages, self.usage_of, self.tracer)
+            reply, usage = generate(self.model, messages, self.usage_of, self.tracer)
+            text = reply.text.strip()
             abstained = says(text, self.prompt.abstain)
             with self.tracer.span("cite", "PARSER", {"answer": text}) as cited:
                 citations = () if abstained else cite(text, shown, min_support=self.min_support)
@@ -92,7 +95,7 @@ class Chain:
                 hits=shown,
                 usage=usage,
                 seconds=time.perf_counter() - started,
-                model=model,
+                model=who_answered(reply),
                 trace_id=span.trace_id,
             )
             span.outputs({"answer": answer.text, "abstained": abstained})
@@ -117,7 +120,8 @@ class Direct:
         started = time.perf_counter()
         with self.tracer.span("direct", "AGENT", {"question": question}) as span:
             messages = self.prompt.messages(question=question)
-            text, usage, model = generate(self.model, messages, self.usage_of, self.tracer)
+            reply, usage = generate(self.model, messages, self.usage_of, self.tracer)
+            text = reply.text.strip()
             abstained = says(text, self.prompt.abstain)
             span.outputs({"answer": text, "abstained": abstained})
             return Answer(
@@ -125,23 +129,25 @@ class Direct:
                 abstained=abstained,
                 usage=usage,
                 seconds=time.perf_counter() - started,
-                model=model,
+                model=who_answered(reply),
                 trace_id=span.trace_id,
             )
 
 
 def generate(
     model: Any, messages: Sequence[BaseMessage], usage_of: UsageOf, tracer: Tracer
-) -> tuple[str, Usage, str]:
-    """Call the model inside a span; return its text, what it cost and who answered how."""
+) -> tuple[AIMessage, Usage]:
+    """Call the model inside a span; return its message and what it cost."""
     shown = [{"role": message.type, "content": message.text} for message in messages]
     with tracer.span("generate", "CHAT_MODEL", {"messages": shown}) as span:
-        reply = model.invoke(list(messages))
+        reply: AIMessage = model.invoke(list(messages))
         usage = usage_of(reply)
-        name = who_answered(reply)
-        span.outputs({"role": "assistant", "content": reply.text})
-        span.usage(usage, model=name)
-    return reply.text.strip(), usage, name
+        said: dict[str, Any] = {"role": "assistant", "content": reply.text}
+        if reply.tool_calls:
+            said["tool_calls"] = [[call["name"], call["args"]] for call in reply.tool_calls]
+        span.outputs(said)
+        span.usage(usage, model=who_answered(reply))
+    return reply, usage
 
 
 def who_answered(reply: BaseMessage) -> str:
