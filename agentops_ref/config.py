@@ -192,6 +192,15 @@ class Config:
     def evals(self) -> EvalsConfig:
         return self.settings.evals
 
+    @property
+    def weights(self) -> Path:
+        """Folder of downloaded weights: ``paths.weights``, else the user's cache folder."""
+        if self.paths.weights is not None:
+            return self.path(self.paths.weights)
+        import platformdirs
+
+        return Path(platformdirs.user_cache_dir("agentops-ref")) / "weights"
+
     def path(self, value: Path | str) -> Path:
         """Resolve ``value`` against the project's root folder; ``~`` is the home folder."""
         path = Path(value).expanduser()

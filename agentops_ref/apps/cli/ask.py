@@ -1,0 +1,52 @@
+"""``agentops ask``: one question, one answer with citations."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import click
+
+from agentops_ref.apps.cli.common import (
+    Session,
+    command,
+    console,
+    json_option,
+    print_json,
+    progress_bar,
+)
+
+
+@click.command()
+@click.argument("question")
+@click.option("--live", is_flag=True, help="Use the live model, not its recordings.")
+@click.option("--trace", is_flag=True, help="Print the trace's tree as well.")
+@json_option
+@command
+def ask(session: Session, question: str, live: bool, trace: bool, as_json: bool) -> None:
+    """Answer QUESTION from the documents, with citations, or say that they do not hold it."""
+    from agentops_ref.apps import screen
+
+    if not question.strip():
+        raise click.UsageError("the question is empty")
+    app = session.app(*(["models.mode=live"] if live else []))
+    with progress_bar(quiet=as_json) as update:
+        app.ensure_index(progress=update)
+    answer = app.agent(question)
+    if as_json:
+        print_json(
+            {
+                "answer": answer.text,
+                "abstained": answer.abstained,
+                "citations": [dataclasses.asdict(citation) for citation in answer.citations],
+                "trace_id": answer.trace_id,
+                "tokens": answer.usage.tokens,
+                "seconds": round(answer.seconds, 3),
+                "model": answer.model,
+                "index_version": answer.index_version,
+            }
+        )
+        return
+    out = console()
+    screen.answer(out, answer)
+    if trace:
+        screen.trace(out, app.trace(answer.trace_id))

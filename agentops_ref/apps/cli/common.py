@@ -1,0 +1,135 @@
+"""What every command shares: options, configuration, output, errors."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from agentops_ref.errors import AgentOpsError, ConfigError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from agentops_ref.config import Config
+    from agentops_ref.wiring import App
+
+Progress = Callable[[str, int, int], None]
+"""(stage, done, total)"""
+
+
+class Session:
+    """The configuration that a command was asked to use; nothing is loaded until it is needed."""
+
+    def __init__(self, config_dir: str | None, env: str | None, overrides: tuple[str, ...]) -> None:
+        self.config_dir, self.env, self.overrides = config_dir, env, overrides
+
+    def config(self, *more: str) -> Config:
+        from agentops_ref.config import load_config
+
+        return load_config(self.config_dir, env=self.env, overrides=(*self.overrides, *more))
+
+    def app(self, *more: str) -> App:
+        from agentops_ref.wiring import build
+
+        logging.getLogger("mlflow").setLevel(logging.WARNING)
+        logging.getLogger("alembic").setLevel(logging.WARNING)
+        return build(self.config(*more))
+
+
+def command(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command ``--config-dir``, ``--env`` and ``--set``; hand it a `Session` first."""
+
+    @click.option("--config-dir", metavar="DIR", help="Folder with base.yaml and overlays.")
+    @click.option("--env", metavar="NAME", help="Overlay to use: dev, staging, prod.")
+    @click.option(
+        "--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Override one value."
+    )
+    @functools.wraps(function)
+    def wrapped(
+        *args: Any, config_dir: str | None, env: str | None, overrides: tuple[str, ...], **kw: Any
+    ) -> None:
+        function(Session(config_dir, env, overrides), *args, **kw)
+
+    return wrapped
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+
+
+def console(*, stderr: bool = False) -> Console:
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False, soft_wrap=False)
+
+
+def print_json(value: Any) -> None:
+    """Print a record, or anything made of records, as JSON."""
+    click.echo(json.dumps(value, default=_plain, indent=2, ensure_ascii=False))
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    if isinstance(value, Path):
+        return str(value)
+    if hasattr(value, "item"):
+        return value.item()
+    raise TypeError(f"not JSON: {type(value).__name__}")
+
+
+@contextmanager
+def progress_bar(*, quiet: bool = False) -> Iterator[Progress]:
+    """Draw progress on standard error; give the callback that the package's long work takes."""
+    if quiet:
+        yield lambda stage, done, total: None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bar
+
+    columns = (
+        TextColumn("{task.description:<12}"),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Bar(*columns, console=console(stderr=True), transient=True) as bar:
+        tasks: dict[str, Any] = {}
+
+        def update(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bar.add_task(stage, total=total)
+            bar.update(tasks[stage], completed=done, total=total)
+
+        yield update
+
+
+def run(group: click.Group) -> None:
+    """Run the command line; expected errors are one line on standard error, never a traceback.
+
+    Exit codes: 0 done, 1 an error that an operator or the data's owner can mend, 2 a wrong call
+    or configuration, 130 interrupted.
+    """
+    try:
+        group.main(standalone_mode=False)
+    except click.exceptions.Exit as ended:
+        sys.exit(ended.exit_code)
+    except click.exceptions.Abort:
+        click.echo("interrupted; what was finished is kept", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except AgentOpsError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(2 if isinstance(error, ConfigError) else 1)
+    except BrokenPipeError:
+        sys.exit(0)

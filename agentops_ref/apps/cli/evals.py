@@ -1,0 +1,44 @@
+"""``agentops eval run``: the evaluation set through the agent, scored, compared with the gate."""
+
+from __future__ import annotations
+
+import click
+
+from agentops_ref.apps.cli.common import (
+    Session,
+    command,
+    console,
+    json_option,
+    print_json,
+    progress_bar,
+)
+
+
+@click.group(name="eval")
+def evaluation() -> None:
+    """Evaluate the agent."""
+
+
+@evaluation.command()
+@click.option("--slice", "slices", multiple=True, help="Only these slices; may be repeated.")
+@click.option("--limit", type=click.IntRange(min=1), help="Only the first N cases.")
+@json_option
+@command
+def run(session: Session, slices: tuple[str, ...], limit: int | None, as_json: bool) -> None:
+    """Run the cases through the agent, score them, log to MLflow, print the verdict.
+
+    Exits with 1 when the gate fails.
+    """
+    from agentops_ref.evals import report
+
+    app = session.app()
+    with progress_bar(quiet=as_json) as update:
+        app.ensure_index(progress=update)
+        result = app.evaluate(slices=slices, limit=limit, progress=update)
+    verdict = report.verdict(result, app.config.evals.gate)
+    if as_json:
+        print_json({**report.to_dict(result), "verdict": verdict})
+    else:
+        report.show(console(), result, verdict)
+    if verdict.decision == "fail":
+        raise click.exceptions.Exit(1)

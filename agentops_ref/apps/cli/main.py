@@ -1,0 +1,29 @@
+"""The group of all commands."""
+
+from __future__ import annotations
+
+import click
+
+from agentops_ref.apps.cli import ask, config, corpus, doctor, evals, ingest, models, record, tour
+from agentops_ref.apps.cli.common import run
+
+EPILOG = "Start with: agentops doctor, agentops tour. The book: make book."
+
+
+@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="agentops-ref", prog_name="agentops")
+def cli() -> None:
+    """AgentOps reference: sync documents, ask, evaluate, deploy.
+
+    Every command takes --config-dir, --env and --set KEY=VALUE.
+    """
+
+
+for part in (tour.tour, ask.ask, doctor.doctor, corpus.corpus, ingest.ingest, evals.evaluation):
+    cli.add_command(part)
+for group in (models.models, record.record, config.config):
+    cli.add_command(group)
+
+
+def main() -> None:
+    run(cli)
