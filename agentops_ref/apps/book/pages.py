@@ -1,0 +1,194 @@
+"""Pages that are written when the book is built, from what they describe."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from itertools import groupby
+from typing import Any
+
+from agentops_ref.apps.book.layout import Layout
+from agentops_ref.apps.book.outline import Topic, read_outline
+
+ANSWERED = {
+    "replay": "answers of {model}, recorded once and replayed",
+    "live": "answers of {model}, given live while this page was made",
+    "record": "answers of {model}, given live and recorded",
+    "scripted": "scripted answers; no model was asked",
+}
+
+
+def run_note(run: dict[str, Any]) -> str:
+    """Return the line under a chapter's title that says how the page came about."""
+    answered = ANSWERED[run["mode"]].format(model=f"`{run['model']}`")
+    day = str(run["finished"])[:10]
+    return (
+        ":::{div} run-note\n"
+        f"Executed on {day} in {run['seconds']:.0f} s; {answered}. "
+        "Every number below comes out of a cell. "
+        "[How this book was run](../book/reference/how-the-book-was-run.md)\n:::"
+    )
+
+
+def how_the_book_was_run(layout: Layout) -> str:
+    """Return the execution table as a page."""
+    table = json.loads(layout.runs.read_text(encoding="utf-8")) if layout.runs.exists() else {}
+    rows = [run for run in table.get("notebooks", []) if run["status"] == "executed"]
+    lines = [
+        "# How this book was run",
+        "",
+        "papermill executed every notebook, each in a working state of its own; this table is",
+        "what it noted. A page cannot be shown with results that are older than its sources: a",
+        "notebook is executed again whenever its text, the package, the configuration, the",
+        "corpus, the recordings or a pinned version changes.",
+        "",
+    ]
+    if not rows:
+        return "\n".join([*lines, "No notebook has been executed in this build.", ""])
+    lines += [
+        f"Python {table['python']}; {len(rows)} notebooks; "
+        f"{sum(run['seconds'] for run in rows):.0f} seconds in all.",
+        "",
+        "| Notebook | Seconds | Code cells | Cells with warnings | Finished (UTC) | Mode | Model |",
+        "|---|---:|---:|---:|---|---|---|",
+    ]
+    for run in rows:
+        finished = str(run["finished"])[:16].replace("T", " ")
+        lines.append(
+            f"| [{run['notebook']}](../../notebooks/{run['notebook']}.ipynb) "
+            f"| {run['seconds']:.1f} | {run['cells']} | {run['warnings']} "
+            f"| {finished} | {run['mode']} | `{run['model']}` |"
+        )
+    lines += [
+        "",
+        "*Mode* is `replay` where recorded answers of the named model were replayed and `live`",
+        "where the model ran; `make book MODE=live` makes the whole book in the second way.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def roadmap(layout: Layout) -> str:
+    """Return the outline as a page: what is here, what is planned."""
+    topics = read_outline(layout)
+    here = [topic for topic in topics if topic.section]
+    lines = [
+        "# Outline and roadmap",
+        "",
+        f"The whole outline has {len(topics)} topics. **{len(here)}** of them have a section in "
+        f"this release; the other {len(topics) - len(here)} are planned and not written, and no "
+        "page pretends otherwise.",
+        "",
+    ]
+    for part, in_part in groupby(topics, key=lambda topic: topic.part):
+        lines += [f"## {part}", ""]
+        for chapter, in_chapter in groupby(in_part, key=lambda topic: topic.chapter):
+            lines += [f"### {chapter}", ""]
+            lines += [_roadmap_line(topic) for topic in in_chapter]
+            lines.append("")
+    return "\n".join(lines)
+
+
+def _roadmap_line(topic: Topic) -> str:
+    if topic.section is None:
+        return f"- {topic.text} *(planned)*"
+    return f"- [{topic.text}](../{topic.section})"
+
+
+def command_line(layout: Layout) -> str:
+    """Return the help of every command as a page."""
+    import click
+
+    from agentops_ref.apps.cli import cli
+
+    lines = ["# Command line", "", "Written from the program's own `--help`.", ""]
+
+    def describe(command: click.Command, parent: click.Context | None, name: str) -> None:
+        context = click.Context(command, parent=parent, info_name=name, max_content_width=88)
+        level = min(context.command_path.count(" ") + 2, 4)
+        lines.extend([f"{'#' * level} `{context.command_path}`", "", "```text"])
+        lines.extend([command.get_help(context).rstrip(), "```", ""])
+        if isinstance(command, click.Group):
+            for child in command.list_commands(context):
+                found = command.get_command(context, child)
+                if found is not None and not found.hidden:
+                    describe(found, context, child)
+
+    describe(cli, None, "agentops")
+    return "\n".join(lines)
+
+
+def configuration(layout: Layout) -> str:
+    """Return every key with its default, its meaning and its type."""
+    from agentops_ref.config import load_config
+
+    config = load_config(layout.root / "config", env="base", environ={})
+    said = dict(_comments((layout.root / "config" / "base.yaml").read_text(encoding="utf-8")))
+    lines = [
+        "# Configuration keys",
+        "",
+        "Written from `config/base.yaml`, which is where the defaults stand. An overlay",
+        "(`dev.yaml`, `staging.yaml`, `prod.yaml`), a variable such as",
+        "`AGENTOPS__MODELS__MODE=live` or `--set models.mode=live` replaces a value;",
+        "`agentops config show` prints each value with the place that set it.",
+        "",
+    ]
+    rows = [(key, value) for key, value, _ in config.rows()]
+    for section, group in groupby(rows, key=lambda row: row[0].split(".")[0]):
+        lines += [f"## {section}", "", "| Key | Default | Meaning |", "|---|---|---|"]
+        for key, value in group:
+            meaning = said.get(key, "").replace("|", "\\|")
+            default = json.dumps(value, ensure_ascii=False).replace("|", "\\|")
+            lines.append(f"| `{key}` | `{default}` | {meaning} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _comments(text: str) -> Iterator[tuple[str, str]]:
+    """Yield (dotted key, comment at its line's end and on the lines that go on with it)."""
+    path: list[tuple[int, str]] = []
+    said: list[str] = []
+    dotted = ""
+    for line in text.splitlines():
+        body, hash_sign, comment = line.partition("#")
+        key, colon, _ = body.strip().partition(":")
+        if body.strip() and colon:
+            if said:
+                yield dotted, " ".join(said)
+            indent = len(body) - len(body.lstrip())
+            path = [*(item for item in path if item[0] < indent), (indent, key)]
+            dotted, said = ".".join(name for _, name in path), []
+        if hash_sign and dotted:
+            said.append(comment.strip())
+    if said:
+        yield dotted, " ".join(said)
+
+
+def api(layout: Layout) -> str:
+    """Return the page of the package's public names; Sphinx fills it from the docstrings."""
+    import agentops_ref
+
+    lines = [
+        "# The package `agentops_ref`",
+        "",
+        "The names below are what `import agentops_ref` offers. Importing it is cheap; heavy",
+        "libraries load where they are used.",
+        "",
+    ]
+    for name in sorted(agentops_ref.__all__, key=str.lower):
+        thing = getattr(agentops_ref, name)
+        kind = "autoclass" if isinstance(thing, type) else "autofunction"
+        members = ["   :members:"] if kind == "autoclass" else []
+        lines += [f"## `{name}`", "", "```{eval-rst}"]
+        lines += [f".. {kind}:: {thing.__module__}.{thing.__qualname__}", *members, "```", ""]
+    return "\n".join(lines)
+
+
+GENERATED: dict[str, Callable[[Layout], str]] = {
+    "book/roadmap.md": roadmap,
+    "book/reference/how-the-book-was-run.md": how_the_book_was_run,
+    "book/reference/cli.md": command_line,
+    "book/reference/configuration.md": configuration,
+    "book/reference/api.md": api,
+}
+"""Page → the function that writes it."""

@@ -1,0 +1,197 @@
+"""Stages pages and executed notebooks, has Sphinx make HTML, checks that it opens offline."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from agentops_ref.apps.book.execute import RECORD
+from agentops_ref.apps.book.figures import localise
+from agentops_ref.apps.book.layout import (
+    Layout,
+    files_below,
+    read_notebook,
+    source_of,
+    tags_of,
+    write_notebook,
+)
+from agentops_ref.apps.book.offline import fetches
+from agentops_ref.apps.book.pages import GENERATED, run_note
+from agentops_ref.errors import DeveloperError, OperatorError
+
+REPOSITORY_VARIABLE = "AGENTOPS_BOOK_REPOSITORY"
+STAMP = ".rendered"
+BUTTONS = ("use_repository_button", "use_issues_button", "use_edit_page_button")
+
+
+class Rendered(NamedTuple):
+    """Where the book is, and whether this call made it."""
+
+    page: Path
+    was_built: bool
+
+
+def render(layout: Layout, *, draft: bool = False, force: bool = False) -> Rendered:
+    """Build ``_build/html`` from what was executed; nothing to do where nothing changed.
+
+    Parameters
+    ----------
+    draft
+        Leave out the pages of ``_toc.yml`` that do not exist yet instead of failing.
+
+    Raises
+    ------
+    DeveloperError
+        A page gives a warning, is missing, or would fetch something from a network.
+    """
+    stage(layout, draft=draft, environ=os.environ)
+    index = layout.html / "index.html"
+    digest = _digest(layout)
+    stamp = layout.html / STAMP
+    if not force and index.exists() and stamp.exists() and stamp.read_text() == digest:
+        return Rendered(index, False)
+    stamp.unlink(missing_ok=True)
+    _sphinx(layout, fresh=force)
+    found = [f"{page}: {what} {address}" for page, what, address in fetches(layout.html)]
+    if found:
+        raise DeveloperError("the book would not open offline:\n" + "\n".join(found[:20]))
+    stamp.write_text(digest)
+    return Rendered(index, True)
+
+
+def stage(layout: Layout, *, draft: bool, environ: Mapping[str, str]) -> None:
+    """Bring ``_build/src`` up to date, touching only what differs, so that Sphinx can skip."""
+    wanted: dict[str, str | bytes | dict[str, Any]] = {}
+    for path in files_below(layout.pages):
+        if path.name != "outline.yml":
+            wanted[path.relative_to(layout.root).as_posix()] = path.read_bytes()
+    for name, write in GENERATED.items():
+        wanted[name] = write(layout)
+    for path in layout.sources():
+        executed = layout.executed / path.name
+        if executed.exists():
+            wanted[f"notebooks/{path.name}"] = _page_of(read_notebook(executed))
+    toc = yaml.safe_load((layout.root / "_toc.yml").read_text(encoding="utf-8"))
+    pages = {re.sub(r"\.(md|ipynb)$", "", name) for name in wanted}
+    missing = _missing(toc, pages)
+    if missing and not draft:
+        raise OperatorError(
+            f"_toc.yml names pages that are not there: {', '.join(missing)} "
+            "(execute the notebooks, or render with --draft to leave them out)"
+        )
+    wanted["_toc.yml"] = yaml.safe_dump(_without(toc, set(missing)), sort_keys=False)
+    wanted["_config.yml"] = _config(layout, environ)
+    for name, content in wanted.items():
+        _write_if_changed(layout.staged / name, content)
+    for path in list(files_below(layout.staged)):
+        if path.relative_to(layout.staged).as_posix() not in wanted:
+            path.unlink()
+
+
+def _page_of(notebook: dict[str, Any]) -> dict[str, Any]:
+    """Return an executed notebook as the page that readers see."""
+    run = notebook["metadata"][RECORD]
+    cells = [_cell_of(cell) for cell in notebook["cells"]]
+    note = {"cell_type": "markdown", "id": "how-it-ran", "metadata": {}, "source": run_note(run)}
+    # Below the title, which hygiene makes the first line of the first cell.
+    title, _, rest = source_of(cells[0]).partition("\n")
+    head = {**cells[0], "source": title}
+    tail = [{**cells[0], "id": "opening", "source": rest}] if rest.strip() else []
+    return {**notebook, "cells": [head, note, *tail, *cells[1:]]}
+
+
+def _cell_of(cell: dict[str, Any]) -> dict[str, Any]:
+    tags = tags_of(cell)
+    extra = ["hide-cell"] if "solution" in tags and "hide-cell" not in tags else []
+    metadata = {**cell.get("metadata", {}), "tags": [*tags, *extra]}
+    return localise({**cell, "metadata": metadata})
+
+
+def _config(layout: Layout, environ: Mapping[str, str]) -> str:
+    """Return ``_config.yml`` with the repository's address, or without buttons that need one."""
+    config = yaml.safe_load((layout.root / "_config.yml").read_text(encoding="utf-8"))
+    repository = config.setdefault("repository", {})
+    repository["url"] = environ.get(REPOSITORY_VARIABLE) or repository.get("url") or ""
+    if not repository["url"]:
+        config.pop("repository")
+        config.pop("launch_buttons", None)
+        html = config.setdefault("html", {})
+        html.update(dict.fromkeys(BUTTONS, False))
+    return yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+
+
+def _entries(node: dict[str, Any]) -> list[dict[str, Any]]:
+    return [entry for key in ("parts", "chapters", "sections") for entry in node.get(key, [])]
+
+
+def _missing(node: dict[str, Any], pages: set[str]) -> list[str]:
+    names = [node[key] for key in ("root", "file") if key in node]
+    here = [name for name in names if re.sub(r"\.(md|ipynb)$", "", name) not in pages]
+    return here + [name for entry in _entries(node) for name in _missing(entry, pages)]
+
+
+def _without(node: dict[str, Any], missing: set[str]) -> dict[str, Any]:
+    kept = dict(node)
+    for key in ("parts", "chapters", "sections"):
+        if key in node:
+            entries = [_without(e, missing) for e in node[key] if e.get("file") not in missing]
+            kept[key] = [entry for entry in entries if entry.get("chapters") != []]
+    return kept
+
+
+def _write_if_changed(path: Path, content: str | bytes | dict[str, Any]) -> None:
+    if isinstance(content, dict):
+        fresh = path.with_name(f".{path.name}.fresh")
+        fresh.parent.mkdir(parents=True, exist_ok=True)
+        write_notebook(fresh, content)
+        data = fresh.read_bytes()
+        fresh.unlink()
+    else:
+        data = content.encode("utf-8") if isinstance(content, str) else content
+    if not path.exists() or path.read_bytes() != data:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+
+
+def _digest(layout: Layout) -> str:
+    """Digest what a rendered page depends on: the staged files, docstrings, pins, this builder."""
+    digest = hashlib.sha256()
+    folders = [layout.staged, layout.root / "agentops_ref"]
+    files = [path for folder in folders if folder.is_dir() for path in files_below(folder)]
+    for path in [*files, layout.root / "constraints.txt"]:
+        if path.is_file():
+            digest.update(f"{path.relative_to(layout.root).as_posix()}\0".encode())
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _sphinx(layout: Layout, *, fresh: bool) -> None:
+    program = (
+        "import sys\n"
+        "from jupyter_book.sphinx import build_sphinx\n"
+        "source, html, trees, fresh = sys.argv[1:]\n"
+        "sys.exit(build_sphinx(source, html, path_config=source + '/_config.yml',\n"
+        "    doctreedir=trees, warningiserror=True, keep_going=True, quiet=True,\n"
+        "    freshenv=fresh == 'fresh', use_external_toc=True))\n"
+    )
+    folders = (layout.staged, layout.html, layout.build / "doctrees")
+    result = subprocess.run(
+        [sys.executable, "-c", program, *map(str, folders), "fresh" if fresh else "kept"],
+        cwd=layout.root,
+        env={**os.environ, "PYTHONUTF8": "1", "PYTHONWARNINGS": "ignore"},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+    if result.returncode != 0:
+        said = (result.stderr or result.stdout).strip().replace(f"{layout.root}{os.sep}", "")
+        raise DeveloperError(f"the book does not render without warnings:\n{said[-6000:]}")

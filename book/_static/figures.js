@@ -1,0 +1,42 @@
+// Draws each interactive figure from the JSON beside it, in the page's own colours.
+(function () {
+  function ink() {
+    const style = getComputedStyle(document.documentElement);
+    return {
+      text: style.getPropertyValue("--pst-color-text-base").trim() || "#222",
+      line: style.getPropertyValue("--pst-color-border").trim() || "#ccc",
+    };
+  }
+
+  function draw(box) {
+    const { data, layout } = JSON.parse(box.querySelector("script").textContent);
+    const colour = ink();
+    const axis = { gridcolor: colour.line, zerolinecolor: colour.line, linecolor: colour.line };
+    const merged = Object.assign({}, layout, {
+      paper_bgcolor: "rgba(0,0,0,0)",
+      plot_bgcolor: "rgba(0,0,0,0)",
+      font: Object.assign({}, layout.font, { color: colour.text }),
+      autosize: true,
+    });
+    delete merged.width;
+    for (const key of Object.keys(merged)) {
+      if (/^[xy]axis\d*$/.test(key)) merged[key] = Object.assign({}, merged[key], axis);
+    }
+    let target = box.querySelector("div");
+    if (!target) {
+      target = document.createElement("div");
+      box.appendChild(target);
+    }
+    Plotly.react(target, data, merged, { responsive: true, displaylogo: false });
+  }
+
+  function drawAll() {
+    document.querySelectorAll(".agentops-plotly").forEach(draw);
+  }
+
+  document.addEventListener("DOMContentLoaded", drawAll);
+  new MutationObserver(drawAll).observe(document.documentElement, {
+    attributes: true,
+    attributeFilter: ["data-theme"],
+  });
+})();
