@@ -78,9 +78,7 @@ class Catalogue:
 
 
 def _change(raw: Mapping[str, Any], version: int) -> Change:
-    return Change(
-        version, raw["op"], raw["path"], raw["why"], raw.get("model"), raw.get("set", {})
-    )
+    return Change(version, raw["op"], raw["path"], raw["why"], raw.get("model"), raw.get("set", {}))
 
 
 def _faults(rows: list[Mapping[str, str]], values: Mapping[str, str]) -> tuple[Fault, ...]:

@@ -12,8 +12,14 @@ def _box(art: Any, x: float, y: float, width: float, height: float, label: str) 
 
     art.add(Rect(x, y, width, height, fillColor=None, strokeWidth=1))
     art.add(
-        String(x + width / 2, y + height - 12, label, textAnchor="middle", fontSize=8,
-               fontName="Helvetica-Bold")
+        String(
+            x + width / 2,
+            y + height - 12,
+            label,
+            textAnchor="middle",
+            fontSize=8,
+            fontName="Helvetica-Bold",
+        )
     )
 
 

@@ -7,8 +7,18 @@ from datetime import date
 from typing import Literal
 
 Kind = Literal[
-    "manual", "user-guide", "checklist", "bulletin", "policy", "certificate", "plate",
-    "email", "slides", "price-list", "note", "text",
+    "manual",
+    "user-guide",
+    "checklist",
+    "bulletin",
+    "policy",
+    "certificate",
+    "plate",
+    "email",
+    "slides",
+    "price-list",
+    "note",
+    "text",
 ]
 
 
@@ -97,7 +107,9 @@ class Draft:
     def marks(self) -> tuple[Mark, ...]:
         """All facts of the document, in reading order."""
         return tuple(
-            mark for block in self.blocks if not isinstance(block, Heading | Figure)
+            mark
+            for block in self.blocks
+            if not isinstance(block, Heading | Figure)
             for mark in block.marks
         )
 

@@ -116,8 +116,16 @@ def render_pdf(draft: Draft) -> Rendered:
     styles = _styles()
     buffer = io.BytesIO()
     document = SimpleDocTemplate(
-        buffer, pagesize=A4, leftMargin=56, rightMargin=56, topMargin=68, bottomMargin=60,
-        title=draft.title, author="Fjordvarm (fictional)", invariant=1, pageCompression=0,
+        buffer,
+        pagesize=A4,
+        leftMargin=56,
+        rightMargin=56,
+        topMargin=68,
+        bottomMargin=60,
+        title=draft.title,
+        author="Fjordvarm (fictional)",
+        invariant=1,
+        pageCompression=0,
     )
     meta = dict(draft.meta)
 

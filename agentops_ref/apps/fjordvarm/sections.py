@@ -91,9 +91,7 @@ def _faults(product: Product) -> list[Block]:
             row = (fault.code, fault.meaning, fault.remedy)
             rows.append(row)
             text, code = row_text(row), fault.code.lower()
-            marks.append(
-                Mark(product.model, f"fault_{code}_meaning", fault.meaning, None, text)
-            )
+            marks.append(Mark(product.model, f"fault_{code}_meaning", fault.meaning, None, text))
             marks.append(Mark(product.model, f"fault_{code}_remedy", fault.remedy, None, text))
         caption = f"{product.model}: fault codes {part[0].code} to {part[-1].code}"
         blocks.append(Table(caption, ("Code", "Meaning", "Remedy"), tuple(rows), tuple(marks)))
@@ -107,9 +105,7 @@ def _parameters(product: Product) -> Table:
         field = f"parameter_{row[0].lower()}_default"
         marks.append(Mark(product.model, field, value, unit, row_text(row)))
     header = ("No.", "Parameter", "Factory setting", "Range")
-    return Table(
-        f"{product.model}: installer parameters", header, product.parameters, tuple(marks)
-    )
+    return Table(f"{product.model}: installer parameters", header, product.parameters, tuple(marks))
 
 
 def _wiring(product: Product) -> Figure:
@@ -121,13 +117,16 @@ def _wiring(product: Product) -> Figure:
         names = ("J2", "J3", "J5", "J9")
     else:
         names = ("X4", "X6", "X7", "X9")
-    supply = ("L1", "L2", "L3", "N", "PE") if "3 phases" in product.values["supply"] else (
-        "L", "N", "PE"
+    supply = (
+        ("L1", "L2", "L3", "N", "PE")
+        if "3 phases" in product.values["supply"]
+        else ("L", "N", "PE")
     )
     fuse = f"{product.values.get('fuse', '2')} A"
     return Figure(
-        "wiring", f"Figure 2: {product.model} wiring diagram", (product.model, fuse, *names, "|",
-        *supply)
+        "wiring",
+        f"Figure 2: {product.model} wiring diagram",
+        (product.model, fuse, *names, "|", *supply),
     )
 
 

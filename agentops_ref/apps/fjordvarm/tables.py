@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -35,33 +35,82 @@ class DataTable:
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "customers": (
-        "customer_id", "tenant", "name", "email", "phone", "address", "town", "since",
+        "customer_id",
+        "tenant",
+        "name",
+        "email",
+        "phone",
+        "address",
+        "town",
+        "since",
     ),
     "technicians": (
-        "technician_id", "tenant", "name", "certificate", "region", "active",
+        "technician_id",
+        "tenant",
+        "name",
+        "certificate",
+        "region",
+        "active",
     ),
     "installations": (
-        "serial_number", "tenant", "customer_id", "model", "commissioned", "pipe_length_m",
-        "firmware", "status",
+        "serial_number",
+        "tenant",
+        "customer_id",
+        "model",
+        "commissioned",
+        "pipe_length_m",
+        "firmware",
+        "status",
     ),
     "warranties": (
-        "warranty_id", "tenant", "serial_number", "kind", "starts", "ends", "status",
+        "warranty_id",
+        "tenant",
+        "serial_number",
+        "kind",
+        "starts",
+        "ends",
+        "status",
     ),
     "work_orders": (
-        "work_order_id", "tenant", "serial_number", "technician_id", "opened", "closed", "status",
-        "fault_code", "description",
+        "work_order_id",
+        "tenant",
+        "serial_number",
+        "technician_id",
+        "opened",
+        "closed",
+        "status",
+        "fault_code",
+        "description",
     ),
     "parts_stock": (
-        "part_number", "description", "fits_line", "warehouse", "quantity", "reorder_level",
+        "part_number",
+        "description",
+        "fits_line",
+        "warehouse",
+        "quantity",
+        "reorder_level",
         "unit_price_eur",
     ),
     "invoices": (
-        "invoice_id", "tenant", "customer_id", "work_order_id", "issued", "due", "amount_eur",
+        "invoice_id",
+        "tenant",
+        "customer_id",
+        "work_order_id",
+        "issued",
+        "due",
+        "amount_eur",
         "status",
     ),
     "sensor_readings": (
-        "reading_id", "tenant", "serial_number", "measured_at", "outdoor_c", "flow_c", "return_c",
-        "power_w", "compressor_hz",
+        "reading_id",
+        "tenant",
+        "serial_number",
+        "measured_at",
+        "outdoor_c",
+        "flow_c",
+        "return_c",
+        "power_w",
+        "compressor_hz",
     ),
 }
 _WARRANTY_YEARS = {"standard": 2, "extended": 5}
@@ -119,16 +168,21 @@ class _World:
                 item.tenant, item.customer, item.address, item.commissioned - timedelta(days=40)
             )
             self.put(
-                "installations", item.serial, item.tenant, customer, item.product.model,
-                item.commissioned, item.pipe_m, item.product.values["firmware"], "active",
+                "installations",
+                item.serial,
+                item.tenant,
+                customer,
+                item.product.model,
+                item.commissioned,
+                item.pipe_m,
+                item.product.values["firmware"],
+                "active",
             )
         pumps = [p for p in self.catalogue.products if p.family in {"nordlys", "brise", "dybde"}]
         for index in range(84):
             self._installation(index, pumps, date(2022, 1, 10), 1000)
 
-    def _installation(
-        self, index: int, pumps: list[Product], first: date, span: int
-    ) -> None:
+    def _installation(self, index: int, pumps: list[Product], first: date, span: int) -> None:
         draw, raw = self.random, self.raw
         tenant = self.tenants[index % len(self.tenants)]
         given = raw["given_names"][(index * 7 + 3) % len(raw["given_names"])]
@@ -144,8 +198,15 @@ class _World:
         serial = f"{prefix}-{day.year % 100:02d}{2000 + index:04d}"
         pipe = draw.randrange(3, 16) if "max_pipe" in product.values else 0
         self.put(
-            "installations", serial, tenant, customer, product.model, day, pipe,
-            product.values["firmware"], "active",
+            "installations",
+            serial,
+            tenant,
+            customer,
+            product.model,
+            day,
+            pipe,
+            product.values["firmware"],
+            "active",
         )
 
     def _technicians(self) -> None:
@@ -154,8 +215,13 @@ class _World:
             for name, region in people.items():
                 number += 1
                 self.put(
-                    "technicians", f"T{number:02d}", tenant, name, f"F-GAS-{4100 + number * 7}",
-                    region, "true",
+                    "technicians",
+                    f"T{number:02d}",
+                    tenant,
+                    name,
+                    f"F-GAS-{4100 + number * 7}",
+                    region,
+                    "true",
                 )
 
     def _warranties(self, installations: list[Row]) -> None:
@@ -167,8 +233,14 @@ class _World:
             )
             status = "active" if ends > date(2025, 1, 15) else "expired"
             self.put(
-                "warranties", f"W{5000 + self.next_number('warranties')}", tenant, serial, kind,
-                started, ends, status,
+                "warranties",
+                f"W{5000 + self.next_number('warranties')}",
+                tenant,
+                serial,
+                kind,
+                started,
+                ends,
+                status,
             )
 
     def _parts(self) -> None:
@@ -176,8 +248,14 @@ class _World:
             for warehouse, share in (("Nordhavn", 3), ("Sundby", 1)):
                 quantity = self.random.randrange(0, 12) * share
                 self.put(
-                    "parts_stock", f"{number}-{warehouse[0]}", part["description"], part["line"],
-                    warehouse, quantity, 4 * share, part["price"],
+                    "parts_stock",
+                    f"{number}-{warehouse[0]}",
+                    part["description"],
+                    part["line"],
+                    warehouse,
+                    quantity,
+                    4 * share,
+                    part["price"],
                 )
 
     def _work_order(self, first: date, span: int, *, closed: bool = True) -> None:
@@ -229,8 +307,14 @@ class _World:
                 key = f"R-{item.serial}-{moment:%Y%m%d%H}"
                 tenths = [f"{value / 10:.1f}" for value in (outdoor, flow, flow - spread)]
                 self.put(
-                    "sensor_readings", key, item.tenant, item.serial,
-                    moment.strftime("%Y-%m-%dT%H:%M:%SZ"), *tenths, hertz * 31, hertz,
+                    "sensor_readings",
+                    key,
+                    item.tenant,
+                    item.serial,
+                    moment.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                    *tenths,
+                    hertz * 31,
+                    hertz,
                 )
 
     def to_version_2(self) -> None:
@@ -281,7 +365,7 @@ class _World:
         """Delete a customer and everything that points there."""
         serials = {r[0] for r in self.rows["installations"].values() if r[2] == customer}
         orders = {r[0] for r in self.rows["work_orders"].values() if r[2] in serials}
-        gone = {
+        gone: dict[str, Callable[[Row], bool]] = {
             "customers": lambda row: row[0] == customer,
             "installations": lambda row: row[0] in serials,
             "warranties": lambda row: row[2] in serials,

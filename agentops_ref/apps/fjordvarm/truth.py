@@ -25,9 +25,7 @@ def facts_of(draft: Draft, rendered: Rendered) -> list[Fact]:
         if used[name] > 1:
             name = f"{name}~{used[name]}"
         facts.append(
-            Fact(
-                name, draft.path, page, mark.subject, mark.field, mark.value, mark.unit, mark.text
-            )
+            Fact(name, draft.path, page, mark.subject, mark.field, mark.value, mark.unit, mark.text)
         )
     return facts
 
@@ -40,8 +38,14 @@ def _same(value: str) -> str:
     return re.sub(r"\W+", " ", value).strip().lower()
 
 
-def _prevailing(drafts: Sequence[Draft], facts: Sequence[Fact]) -> list[Fact]:
-    """Point each outdated fact at the newest fact with the same subject and field."""
+def _prevailing(
+    drafts: Sequence[Draft], facts: Sequence[Fact], lines: Mapping[str, str]
+) -> list[Fact]:
+    """Point each outdated fact at the newest fact with the same field.
+
+    Same subject, or for a model its line: a bulletin may speak for a whole line. ``lines`` maps
+    a model to its line.
+    """
     by_path = {draft.path: draft for draft in drafts}
     newest: dict[tuple[str, str], Fact] = {}
     rank = {"bulletin": 2, "policy": 1, "manual": 1, "price-list": 1}
@@ -60,7 +64,11 @@ def _prevailing(drafts: Sequence[Draft], facts: Sequence[Fact]) -> list[Fact]:
             newest[key] = fact
     out = []
     for fact in facts:
-        best = newest.get((fact.subject, fact.field))
+        subjects = (fact.subject, lines.get(fact.subject, fact.subject))
+        known = [
+            newest[subject, fact.field] for subject in subjects if (subject, fact.field) in newest
+        ]
+        best = max(known, key=order, default=None)
         outdated = (
             best is not None
             and by_path[fact.document].kind not in _NO_AUTHORITY
@@ -82,6 +90,7 @@ def truth(
     """
     drafts = [draft for draft, _ in rendered.values()]
     facts = [fact for draft, result in rendered.values() for fact in facts_of(draft, result)]
+    lines = {product.model: product.line for product in catalogue.products}
     superseded = {number for draft in drafts for number in draft.supersedes}
     documents = [
         {
@@ -117,7 +126,7 @@ def truth(
         "version": catalogue.version,
         "released": catalogue.released.isoformat(),
         "documents": documents,
-        "facts": [asdict(fact) for fact in _prevailing(drafts, facts)],
+        "facts": [asdict(fact) for fact in _prevailing(drafts, facts, lines)],
         "withdrawn": withdrawn,
         "changes": changes,
     }
