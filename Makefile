@@ -68,7 +68,7 @@ bench: $(INSTALLED) $(CORPUS) ## measure; each benchmarks/*.py writes to _build/
 	  $(PY) -m "benchmarks.$$name" --out _build/bench || exit 1; done
 
 record: $(INSTALLED) $(CORPUS) ## record the models' answers again (needs the weights)
-	$(VENV)/bin/agentops record
+	$(VENV)/bin/agentops record run
 
 clean: ## remove everything that was built; the environment stays
 	rm -rf _build .mypy_cache .ruff_cache .pytest_cache

@@ -16,6 +16,8 @@
       paper_bgcolor: "rgba(0,0,0,0)",
       plot_bgcolor: "rgba(0,0,0,0)",
       font: Object.assign({}, layout.font, { color: colour.text }),
+      modebar: { bgcolor: "rgba(0,0,0,0)", color: colour.line, activecolor: colour.text },
+      margin: Object.assign({ l: 48, r: 16, t: layout.title ? 48 : 16, b: 48 }, layout.margin),
       autosize: true,
     });
     delete merged.width;

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -25,6 +26,10 @@ from agentops_ref.apps.book.layout import Layout, read_notebook, write_notebook,
 
 RECORD = "agentops"
 """Key of a notebook's metadata under which its `Run` is kept."""
+
+
+KERNEL_FILE = re.compile(r"[^\s\"]*ipykernel_\d+/\d+\.py")
+"""What Python calls a cell in warnings."""
 
 
 @dataclass(frozen=True)
@@ -235,6 +240,9 @@ def _run_one(
         if stream is not None:
             stream.close()
     if status == 0:
+        # A page is the same wherever it was made: no paths of this machine, no process numbers.
+        text = partial.read_text(encoding="utf-8").replace(f"{layout.root}{os.sep}", "")
+        partial.write_text(KERNEL_FILE.sub("<cell>", text), encoding="utf-8")
         _finish(partial, output, name, key, answering, time.monotonic() - started)
         listen(name, "executed", total, total)
         return None

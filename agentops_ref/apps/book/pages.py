@@ -169,7 +169,7 @@ def api(layout: Layout) -> str:
     import agentops_ref
 
     lines = [
-        "# The package `agentops_ref`",
+        "# The package agentops_ref",
         "",
         "The names below are what `import agentops_ref` offers. Importing it is cheap; heavy",
         "libraries load where they are used.",
@@ -179,7 +179,7 @@ def api(layout: Layout) -> str:
         thing = getattr(agentops_ref, name)
         kind = "autoclass" if isinstance(thing, type) else "autofunction"
         members = ["   :members:"] if kind == "autoclass" else []
-        lines += [f"## `{name}`", "", "```{eval-rst}"]
+        lines += [f"## {name}", "", "```{eval-rst}"]
         lines += [f".. {kind}:: {thing.__module__}.{thing.__qualname__}", *members, "```", ""]
     return "\n".join(lines)
 

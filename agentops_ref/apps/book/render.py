@@ -110,8 +110,13 @@ def _page_of(notebook: dict[str, Any]) -> dict[str, Any]:
 
 def _cell_of(cell: dict[str, Any]) -> dict[str, Any]:
     tags = tags_of(cell)
-    extra = ["hide-cell"] if "solution" in tags and "hide-cell" not in tags else []
-    metadata = {**cell.get("metadata", {}), "tags": [*tags, *extra]}
+    metadata = {**cell.get("metadata", {}), "tags": tags}
+    if "solution" in tags:
+        metadata["tags"] = [*(tag for tag in tags if tag != "hide-cell"), "hide-cell"]
+        metadata["mystnb"] = {
+            "code_prompt_show": "Show the solution",
+            "code_prompt_hide": "Hide the solution",
+        }
     return localise({**cell, "metadata": metadata})
 
 
@@ -174,17 +179,10 @@ def _digest(layout: Layout) -> str:
 
 
 def _sphinx(layout: Layout, *, fresh: bool) -> None:
-    program = (
-        "import sys\n"
-        "from jupyter_book.sphinx import build_sphinx\n"
-        "source, html, trees, fresh = sys.argv[1:]\n"
-        "sys.exit(build_sphinx(source, html, path_config=source + '/_config.yml',\n"
-        "    doctreedir=trees, warningiserror=True, keep_going=True, quiet=True,\n"
-        "    freshenv=fresh == 'fresh', use_external_toc=True))\n"
-    )
     folders = (layout.staged, layout.html, layout.build / "doctrees")
+    again = ["fresh"] if fresh else []
     result = subprocess.run(
-        [sys.executable, "-c", program, *map(str, folders), "fresh" if fresh else "kept"],
+        [sys.executable, "-m", "agentops_ref.apps.book.html", *map(str, folders), *again],
         cwd=layout.root,
         env={**os.environ, "PYTHONUTF8": "1", "PYTHONWARNINGS": "ignore"},
         capture_output=True,
