@@ -80,6 +80,6 @@ def drawing(figure: Figure, width: float) -> Any:
     """A reportlab drawing of a known figure."""
     from reportlab.graphics.shapes import Drawing
 
-    art = Drawing(width, 200)
+    art = Drawing(width, 192)
     {"wiring": _wiring, "hydraulics": _hydraulic}[figure.name](art, figure.labels)
     return art

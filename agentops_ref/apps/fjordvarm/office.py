@@ -19,6 +19,7 @@ from agentops_ref.apps.fjordvarm.model import (
     Table,
 )
 
+_STYLE_TYPE = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}type"
 _MODIFIED = re.compile(rb"(<dcterms:modified[^>]*>)[^<]*(</dcterms:modified>)")
 
 
@@ -58,6 +59,17 @@ def _saved(document: Any, draft: Draft) -> bytes:
     return rezip(buffer.getvalue(), _issued(draft))
 
 
+def _slim(document: Any) -> None:
+    """Drop what python-docx's template brings and nobody uses: 0.8 MB in each stored file."""
+    kept = {"Normal Table", "Table Grid"}
+    for style in list(document.styles):
+        if style.element.get(_STYLE_TYPE) == "table" and style.name not in kept:
+            style.element.getparent().remove(style.element)
+    for key, relation in list(document.part.rels.items()):
+        if relation.reltype.endswith("/stylesWithEffects"):
+            del document.part.rels[key]
+
+
 def _docx_block(document: Any, block: Block) -> None:
     match block:
         case Heading(level, text):
@@ -83,6 +95,7 @@ def render_docx(draft: Draft) -> Rendered:
     import docx
 
     document = docx.Document()
+    _slim(document)
     _core_properties(document.core_properties, draft)
     document.add_heading(draft.title, 0)
     for key, value in draft.meta:

@@ -25,7 +25,7 @@ def _styles() -> dict[str, Any]:
     from reportlab.lib.colors import HexColor
     from reportlab.lib.styles import ParagraphStyle
 
-    base = ParagraphStyle("body", fontName="Helvetica", fontSize=9.5, leading=12.5, spaceAfter=6)
+    base = ParagraphStyle("body", fontName="Helvetica", fontSize=9, leading=11.5, spaceAfter=5)
     bold = {"fontName": "Helvetica-Bold", "textColor": HexColor("#0b3c5d"), "keepWithNext": 1}
     return {
         "body": base,
@@ -118,10 +118,10 @@ def render_pdf(draft: Draft) -> Rendered:
     document = SimpleDocTemplate(
         buffer,
         pagesize=A4,
-        leftMargin=56,
-        rightMargin=56,
-        topMargin=68,
-        bottomMargin=60,
+        leftMargin=52,
+        rightMargin=52,
+        topMargin=62,
+        bottomMargin=54,
         title=draft.title,
         author="Fjordvarm (fictional)",
         invariant=1,

@@ -51,11 +51,16 @@ def texts_dir(override: Path | None = None) -> Path:
     return folder
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """A YAML file whose top level is a mapping; dates stay text."""
+def _parsed(text: str) -> Any:
+    """YAML with all scalars as text, so that 2.40 keeps its zero and a date stays as written."""
     import yaml
 
-    loaded = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
+    return yaml.load(text, Loader=getattr(yaml, "CBaseLoader", yaml.BaseLoader))
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A YAML file whose top level is a mapping; numbers and dates stay text."""
+    loaded = _parsed(path.read_text(encoding="utf-8"))
     if not isinstance(loaded, dict):
         raise ValueError(f"{path.name}: expected a mapping at the top")
     return loaded
@@ -63,15 +68,13 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 def read_source(path: Path) -> Source:
     """A Markdown file with optional front matter."""
-    import yaml
-
     text = path.read_text(encoding="utf-8")
     match = _VARIANT.match(path.stem)
     assert match is not None
     front: dict[str, Any] = {}
     if text.startswith("---\n"):
         head, text = text[4:].split("\n---\n", 1)
-        front = yaml.load(head, Loader=yaml.BaseLoader)
+        front = _parsed(head)
     return Source(match["name"], front, text.strip("\n") + "\n")
 
 
