@@ -40,7 +40,7 @@ class Product:
         """Additional charge in g and total charge in kg at a one-way pipe length."""
         extra = max(0, metres - int(self.values["precharge_m"])) * int(self.values["charge_per_m"])
         total = Decimal(self.values["charge"]) + Decimal(extra) / 1000
-        return str(extra), f"{total:.2f}"
+        return str(extra), f"{total:.3f}"
 
 
 @dataclass(frozen=True)

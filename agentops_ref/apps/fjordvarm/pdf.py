@@ -46,7 +46,7 @@ def _styles() -> dict[str, Any]:
 def _column_widths(table: Table, width: float) -> list[float]:
     columns = range(len(table.header))
     longest = [
-        max(8, max(min(60, len(row[column])) for row in (table.header, *table.rows)) + 4)
+        max(11, max(min(60, len(row[column])) for row in (table.header, *table.rows)) + 4)
         for column in columns
     ]
     return [width * length / sum(longest) for length in longest]
@@ -140,13 +140,15 @@ def render_pdf(draft: Draft) -> Rendered:
         canvas.restoreState()
 
     story: list[Any] = [Text(_escape(draft.title), styles["title"])]
+    headings: list[Any] = []
     for index, block in enumerate(draft.blocks):
         flowables = _flowables(block, styles, document.width)
         if isinstance(block, Heading):
-            story += flowables
+            headings += flowables
         else:
-            # Kept together, so that one page holds the block and its facts.
-            story.append(KeepTogether([PageNote(index), *flowables]))
+            # Kept together, so that one page holds the heading, the block and its facts.
+            story.append(KeepTogether([*headings, PageNote(index), *flowables]))
+            headings = []
     document.build(story, onFirstPage=furniture, onLaterPages=furniture)
     found = [
         pages[index]
