@@ -62,7 +62,6 @@ class EmbeddingConfig(_Section):
     digest: str | None
     options: dict[str, Any]
     dimensions: int = Field(gt=0)
-    batch: int = Field(gt=0)
 
 
 class OcrConfig(_Section):
@@ -140,6 +139,8 @@ class TrackingConfig(_Section):
 class EvalsConfig(_Section):
     cases: Path
     scorers: list[str]
+    gate: dict[str, float]
+    level: float = Field(gt=0, lt=1)
 
 
 class Settings(_Section):

@@ -1,0 +1,178 @@
+"""The few statistics that an evaluation of some dozens of cases needs.
+
+Taught in chapter 8. Nothing here knows what a case is: numbers go in, numbers come out. Whatever
+samples takes a random generator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import comb, sqrt
+from statistics import NormalDist
+from typing import TYPE_CHECKING, NamedTuple
+
+from agentops_ref.errors import DeveloperError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class Interval(NamedTuple):
+    """A two-sided interval."""
+
+    low: float
+    high: float
+
+
+class Difference(NamedTuple):
+    """A difference of two means with its interval."""
+
+    mean: float
+    low: float
+    high: float
+
+
+def proportion_interval(successes: float, n: int, level: float = 0.95) -> Interval:
+    """Wilson's score interval for a proportion.
+
+    Unlike mean ± 1.96 standard errors it stays inside 0..1, is not of zero width when all cases
+    passed, and covers about as often as it says for the small ``n`` of an evaluation slice.
+
+    Parameters
+    ----------
+    successes
+        Number of successes, 0..n. A sum of scores within 0..1 is also accepted: among all scores
+        within 0..1 that have this mean, zeros and ones vary most, so the interval is then
+        conservative [2]_.
+    n
+        Number of trials.
+    level
+        Confidence level, within 0..1 exclusive.
+
+    Returns
+    -------
+    Interval
+        Within 0..1. Without trials nothing is known: (0, 1).
+
+    Raises
+    ------
+    DeveloperError
+        ``successes`` outside 0..n, or ``level`` outside its range.
+
+    References
+    ----------
+    .. [1] E. B. Wilson, "Probable inference, the law of succession, and statistical inference",
+       Journal of the American Statistical Association 22 (158), 1927, pp. 209-212. Recommended by
+       R. G. Newcombe, "Two-sided confidence intervals for the single proportion: comparison of
+       seven methods", Statistics in Medicine 17, 1998, pp. 857-872 (method 3), whose table holds
+       the values that the tests compare with.
+    .. [2] R. Bhatia and C. Davis, "A better bound on the variance", The American Mathematical
+       Monthly 107 (4), 2000, pp. 353-357.
+    """
+    _check_level(level)
+    if n < 0 or not 0 <= successes <= n:
+        raise DeveloperError(f"expected 0 <= successes <= n, got successes={successes}, n={n}")
+    if n == 0:
+        return Interval(0.0, 1.0)
+    z = NormalDist().inv_cdf(0.5 + level / 2)
+    share = successes / n
+    centre = share + z * z / (2 * n)
+    half = z * sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    scale = 1 + z * z / n
+    # Rounding must not push the ends of 0/n and n/n off the ends of the scale.
+    low = 0.0 if successes == 0 else max(0.0, (centre - half) / scale)
+    high = 1.0 if successes == n else min(1.0, (centre + half) / scale)
+    return Interval(low, high)
+
+
+def paired_bootstrap(
+    a: Sequence[float],
+    b: Sequence[float],
+    rng: np.random.Generator,
+    *,
+    level: float = 0.95,
+    resamples: int = 10_000,
+) -> Difference:
+    """Difference of the means of two systems on the same cases, ``b`` minus ``a``.
+
+    Cases are drawn with replacement and each keeps both of its scores, so that a case which is
+    hard for both does not widen the interval (percentile bootstrap [1]_).
+
+    Parameters
+    ----------
+    a, b
+        Scores in the same order of cases; equal length, at least one.
+    rng
+        Source of randomness; the same seed gives the same interval.
+    level
+        Confidence level, within 0..1 exclusive.
+    resamples
+        Number of bootstrap samples.
+
+    Returns
+    -------
+    Difference
+        Mean of ``b - a`` and the ends of its interval. With one case the interval is that point,
+        which says that one case cannot tell, not that the difference is certain.
+
+    Raises
+    ------
+    DeveloperError
+        Unequal lengths, no case, or a ``level`` outside its range.
+
+    References
+    ----------
+    .. [1] B. Efron and R. J. Tibshirani, An Introduction to the Bootstrap, Chapman & Hall, 1993,
+       chapter 13.
+    """
+    import numpy as np
+
+    _check_level(level)
+    if len(a) != len(b) or not a:
+        raise DeveloperError(
+            f"expected the scores of the same cases, at least one, got {len(a)} and {len(b)}"
+        )
+    deltas = np.asarray(b, dtype=float) - np.asarray(a, dtype=float)
+    chosen = rng.integers(0, len(deltas), size=(resamples, len(deltas)))
+    means = deltas[chosen].mean(axis=1)
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return Difference(float(deltas.mean()), float(low), float(high))
+
+
+def mcnemar(only_a: int, only_b: int) -> float:
+    """Exact two-sided p-value that two systems pass equally often on the same cases.
+
+    Only the cases on which they differ say anything; if neither is better, each of these falls to
+    either side with probability one half.
+
+    Parameters
+    ----------
+    only_a, only_b
+        Number of cases that only the first, or only the second, system passed.
+
+    Returns
+    -------
+    float
+        Within 0..1; 1 when the systems never differ.
+
+    Raises
+    ------
+    DeveloperError
+        A negative count.
+
+    References
+    ----------
+    .. [1] Q. McNemar, "Note on the sampling error of the difference between correlated
+       proportions or percentages", Psychometrika 12, 1947, pp. 153-157 (here without the normal
+       approximation).
+    """
+    if only_a < 0 or only_b < 0:
+        raise DeveloperError(f"expected counts, got {only_a} and {only_b}")
+    n, few = only_a + only_b, min(only_a, only_b)
+    tail: int = sum(comb(n, k) for k in range(few + 1))
+    return min(1.0, 2 * tail / float(2**n))
+
+
+def _check_level(level: float) -> None:
+    if not 0 < level < 1:
+        raise DeveloperError(f"level is a share between 0 and 1, got {level}")
