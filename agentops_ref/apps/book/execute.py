@@ -15,8 +15,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import asdict, dataclass
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -163,46 +163,41 @@ def execute(
     )
 
 
+@dataclass(frozen=True)
+class _Batch:
+    """What the workers share."""
+
+    layout: Layout
+    keys: Mapping[Path, str]
+    answering: tuple[str, str]
+    listen: Listener
+    running: set[subprocess.Popen[str]] = field(default_factory=set)
+    stopped: threading.Event = field(default_factory=threading.Event)
+
+
 def _run_all(
     layout: Layout, todo: Sequence[Path], keys: Mapping[Path, str], jobs: int, listen: Listener
 ) -> list[Failure]:
-    mode, model = answering_model(layout)
-    running: set[subprocess.Popen[str]] = set()
-    stopped = threading.Event()
-
-    def one(path: Path) -> Failure | None:
-        if stopped.is_set():
-            return None
-        failure = _run_one(layout, path, keys[path], (mode, model), running, listen)
-        # Of a run that was stopped nothing is kept, and nothing failed.
-        return None if stopped.is_set() else failure
-
+    batch = _Batch(layout, keys, answering_model(layout), listen)
     with ThreadPoolExecutor(max_workers=jobs) as pool:
-        waiting: set[Future[Failure | None]] = {pool.submit(one, path) for path in todo}
-        done: set[Future[Failure | None]] = set()
+        futures = [pool.submit(_run_one, batch, path) for path in todo]
         try:
-            while waiting:
-                # With a time limit, since only between waits does Python see Ctrl-C everywhere.
-                finished, waiting = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
-                done |= finished
+            # With a time limit, since only between waits does Python see Ctrl-C everywhere.
+            while wait(futures, timeout=0.5).not_done:
+                pass
         except BaseException:
-            stopped.set()
-            for process in list(running):
-                process.terminate()
+            batch.stopped.set()
+            while wait(futures, timeout=0.2).not_done:
+                for process in list(batch.running):
+                    process.terminate()
             raise
-    results = [future.result() for future in done]
-    return [result for result in results if result is not None]
+    return [failure for future in futures if (failure := future.result()) is not None]
 
 
-def _run_one(
-    layout: Layout,
-    path: Path,
-    key: str,
-    answering: tuple[str, str],
-    running: set[subprocess.Popen[str]],
-    listen: Listener,
-) -> Failure | None:
-    name = path.stem
+def _run_one(batch: _Batch, path: Path) -> Failure | None:
+    if batch.stopped.is_set():
+        return None
+    layout, name, listen = batch.layout, path.stem, batch.listen
     total = len(read_notebook(path)["cells"])
     output, failed = layout.executed / path.name, layout.executed / f"{name}.failed.ipynb"
     partial = layout.executed / f".{name}.partial.ipynb"
@@ -212,38 +207,15 @@ def _run_one(
     layout.state_of(name).mkdir(parents=True)
     listen(name, "running", 0, total)
     started = time.monotonic()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "agentops_ref.apps.book.runner", str(path), str(partial)],
-        cwd=layout.root,
-        env=kernel_environment(layout, name, base=os.environ),
-        stdin=subprocess.PIPE,  # closes with us; see runner
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-    )
-    running.add(process)
-    errors: list[str] = []
-    drain = threading.Thread(target=lambda: errors.extend(process.stderr or ()), daemon=True)
-    drain.start()
-    report: dict[str, Any] = {}
-    for line in process.stdout or ():
-        event = json.loads(line) if line.startswith("{") else {}
-        if event.get("event") == "cell":
-            listen(name, "running", int(event["index"]) + 1, total)
-        elif event.get("event") == "failed":
-            report = event
-    status = process.wait()
-    drain.join(5)
-    running.discard(process)
-    for stream in (process.stdin, process.stdout, process.stderr):
-        if stream is not None:
-            stream.close()
+    status, report = _run_process(batch, path, partial)
+    if batch.stopped.is_set():  # nothing of it is kept, and nothing failed
+        partial.unlink(missing_ok=True)
+        return None
     if status == 0:
         # A page is the same wherever it was made: no paths of this machine, no process numbers.
         text = partial.read_text(encoding="utf-8").replace(f"{layout.root}{os.sep}", "")
         partial.write_text(KERNEL_FILE.sub("<cell>", text), encoding="utf-8")
-        _finish(partial, output, name, key, answering, time.monotonic() - started)
+        _finish(partial, output, name, batch, batch.keys[path], time.monotonic() - started)
         listen(name, "executed", total, total)
         return None
     output.unlink(missing_ok=True)  # what it showed no longer follows from the sources
@@ -255,13 +227,44 @@ def _run_one(
         cell=int(report.get("cell", -1)),
         source=str(report.get("source", "")),
         error=str(report.get("error", f"the process ended with status {status}")),
-        traceback=tuple(report.get("traceback", [line.rstrip() for line in errors[-25:]])),
+        traceback=tuple(report["traceback"]),
         output=failed,
     )
 
 
+def _run_process(batch: _Batch, path: Path, partial: Path) -> tuple[int, dict[str, Any]]:
+    """Run one notebook in a process; return its status and what it says of a failure."""
+    total = len(read_notebook(path)["cells"])
+    errors: list[str] = []
+    report: dict[str, Any] = {}
+    with subprocess.Popen(
+        [sys.executable, "-m", "agentops_ref.apps.book.runner", str(path), str(partial)],
+        cwd=batch.layout.root,
+        env=kernel_environment(batch.layout, path.stem, base=os.environ),
+        stdin=subprocess.PIPE,  # closes with us; see runner
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+    ) as process:
+        batch.running.add(process)
+        drain = threading.Thread(target=lambda: errors.extend(process.stderr or ()), daemon=True)
+        drain.start()
+        for line in process.stdout or ():
+            event = json.loads(line) if line.startswith("{") else {}
+            if event.get("event") == "cell":
+                batch.listen(path.stem, "running", int(event["index"]) + 1, total)
+            elif event.get("event") == "failed":
+                report = event
+        status = process.wait()
+        drain.join(5)
+        batch.running.discard(process)
+    report.setdefault("traceback", [line.rstrip() for line in errors[-25:]])
+    return status, report
+
+
 def _finish(
-    partial: Path, output: Path, name: str, key: str, answering: tuple[str, str], seconds: float
+    partial: Path, output: Path, name: str, batch: _Batch, key: str, seconds: float
 ) -> None:
     notebook = read_notebook(partial)
     code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
@@ -273,8 +276,8 @@ def _finish(
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
         cells=len(code),
         warnings=loud,
-        mode=answering[0],
-        model=answering[1],
+        mode=batch.answering[0],
+        model=batch.answering[1],
         key=key,
     )
     # papermill's own notes hold paths of this machine and times that differ each run.

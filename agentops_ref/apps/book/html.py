@@ -1,6 +1,6 @@
 """Runs Sphinx with Jupyter Book's configuration, in a process of its own.
 
-``python -m agentops_ref.apps.book.html SOURCE HTML DOCTREES [fresh]``: what
+``python -m agentops_ref.apps.book.html SOURCE HTML DOCTREES``: what
 ``jupyter-book build`` does, without the extensions that load scripts from a network.
 """
 
@@ -13,7 +13,7 @@ from pathlib import Path
 UNUSED = {"sphinx_thebe", "sphinx_comments", "sphinx.ext.intersphinx"}
 
 
-def make_html(source: Path, html: Path, doctrees: Path, *, fresh: bool) -> int:
+def make_html(source: Path, html: Path, doctrees: Path) -> int:
     """Build the pages; a warning counts as an error. Returns the exit status."""
     from jupyter_book.config import get_final_config
     from sphinx.application import Sphinx
@@ -38,11 +38,11 @@ def make_html(source: Path, html: Path, doctrees: Path, *, fresh: bool) -> int:
                 buildername="html",
                 confoverrides=config,
                 status=None,
-                freshenv=fresh,
+                freshenv=True,
                 warningiserror=True,
                 keep_going=True,
             )
-            app.build(force_all=fresh)
+            app.build(force_all=True)
             return int(app.statuscode)
     except SphinxError as error:
         print(f"{error.category}: {error}", file=sys.stderr)
@@ -51,4 +51,4 @@ def make_html(source: Path, html: Path, doctrees: Path, *, fresh: bool) -> int:
 
 if __name__ == "__main__":
     folders = [Path(argument).resolve() for argument in sys.argv[1:4]]
-    sys.exit(make_html(*folders, fresh=sys.argv[4:] == ["fresh"]))
+    sys.exit(make_html(*folders))

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from itertools import groupby
 from typing import Any
 
 from agentops_ref.apps.book.layout import Layout
 from agentops_ref.apps.book.outline import Topic, read_outline
+
+DIGEST = re.compile(r"([0-9a-f]{12})[0-9a-f]{28,}")
+"""A long digest; a table shows its beginning."""
 
 ANSWERED = {
     "replay": "answers of {model}, recorded once and replayed",
@@ -138,7 +142,7 @@ def configuration(layout: Layout) -> str:
         lines += [f"## {section}", "", "| Key | Default | Meaning |", "|---|---|---|"]
         for key, value in group:
             meaning = said.get(key, "").replace("|", "\\|")
-            default = json.dumps(value, ensure_ascii=False).replace("|", "\\|")
+            default = DIGEST.sub(r"\1…", json.dumps(value, ensure_ascii=False)).replace("|", "\\|")
             lines.append(f"| `{key}` | `{default}` | {meaning} |")
         lines.append("")
     return "\n".join(lines)

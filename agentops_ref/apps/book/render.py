@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -58,17 +59,22 @@ def render(layout: Layout, *, draft: bool = False, force: bool = False) -> Rende
     stamp = layout.html / STAMP
     if not force and index.exists() and stamp.exists() and stamp.read_text() == digest:
         return Rendered(index, False)
-    stamp.unlink(missing_ok=True)
-    _sphinx(layout, fresh=force)
-    found = [f"{page}: {what} {address}" for page, what, address in fetches(layout.html)]
+    # Always from the start: Sphinx does not notice a changed style sheet or docstring. What is
+    # shown is replaced only by pages that passed.
+    fresh = layout.build / "html.partial"
+    shutil.rmtree(fresh, ignore_errors=True)
+    _sphinx(layout, fresh)
+    found = [f"{page}: {what} {address}" for page, what, address in fetches(fresh)]
     if found:
         raise DeveloperError("the book would not open offline:\n" + "\n".join(found[:20]))
-    stamp.write_text(digest)
+    (fresh / STAMP).write_text(digest)
+    shutil.rmtree(layout.html, ignore_errors=True)
+    fresh.replace(layout.html)
     return Rendered(index, True)
 
 
 def stage(layout: Layout, *, draft: bool, environ: Mapping[str, str]) -> None:
-    """Bring ``_build/src`` up to date, touching only what differs, so that Sphinx can skip."""
+    """Write ``_build/src``: pages, those that are generated among them, and executed notebooks."""
     wanted: dict[str, str | bytes | dict[str, Any]] = {}
     for path in files_below(layout.pages):
         if path.name != "outline.yml":
@@ -89,11 +95,14 @@ def stage(layout: Layout, *, draft: bool, environ: Mapping[str, str]) -> None:
         )
     wanted["_toc.yml"] = yaml.safe_dump(_without(toc, set(missing)), sort_keys=False)
     wanted["_config.yml"] = _config(layout, environ)
+    shutil.rmtree(layout.staged, ignore_errors=True)
     for name, content in wanted.items():
-        _write_if_changed(layout.staged / name, content)
-    for path in list(files_below(layout.staged)):
-        if path.relative_to(layout.staged).as_posix() not in wanted:
-            path.unlink()
+        target = layout.staged / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(content, dict):
+            write_notebook(target, content)
+        else:
+            target.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
 
 
 def _page_of(notebook: dict[str, Any]) -> dict[str, Any]:
@@ -152,20 +161,6 @@ def _without(node: dict[str, Any], missing: set[str]) -> dict[str, Any]:
     return kept
 
 
-def _write_if_changed(path: Path, content: str | bytes | dict[str, Any]) -> None:
-    if isinstance(content, dict):
-        fresh = path.with_name(f".{path.name}.fresh")
-        fresh.parent.mkdir(parents=True, exist_ok=True)
-        write_notebook(fresh, content)
-        data = fresh.read_bytes()
-        fresh.unlink()
-    else:
-        data = content.encode("utf-8") if isinstance(content, str) else content
-    if not path.exists() or path.read_bytes() != data:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-
-
 def _digest(layout: Layout) -> str:
     """Digest what a rendered page depends on: the staged files, docstrings, pins, this builder."""
     digest = hashlib.sha256()
@@ -178,11 +173,10 @@ def _digest(layout: Layout) -> str:
     return digest.hexdigest()
 
 
-def _sphinx(layout: Layout, *, fresh: bool) -> None:
-    folders = (layout.staged, layout.html, layout.build / "doctrees")
-    again = ["fresh"] if fresh else []
+def _sphinx(layout: Layout, html: Path) -> None:
+    folders = (layout.staged, html, layout.build / "doctrees")
     result = subprocess.run(
-        [sys.executable, "-m", "agentops_ref.apps.book.html", *map(str, folders), *again],
+        [sys.executable, "-m", "agentops_ref.apps.book.html", *map(str, folders)],
         cwd=layout.root,
         env={**os.environ, "PYTHONUTF8": "1", "PYTHONWARNINGS": "ignore"},
         capture_output=True,
