@@ -1,0 +1,206 @@
+"""From settings to models: the providers, and the recording in front of each."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from langchain_core.embeddings import Embeddings
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage
+
+from agentops_ref.config import ChatConfig, EmbeddingConfig, ModelsConfig, OcrConfig
+from agentops_ref.errors import ConfigError, OperatorError, nearest
+from agentops_ref.models.ocr import Ocr, RapidOcr
+from agentops_ref.models.recording import RecordedChat, RecordedEmbeddings, RecordedOcr
+from agentops_ref.records import Usage
+
+CHAT = ("local", "openai", "langchain")
+MILLION = 1_000_000
+
+
+def chat_model(settings: ModelsConfig, *, recordings: Path, weights: Path, prompts: Path) -> Any:
+    """Return the configured chat model, recorded or not.
+
+    Raises
+    ------
+    ConfigError
+        Unknown provider, or a class or option that does not exist.
+    """
+    chat = settings.chat
+    if settings.mode == "scripted":
+        from agentops_ref.models.scripted import ScriptedChat
+
+        return ScriptedChat()
+    return RecordedChat(
+        model_name=chat.name,
+        model_digest=chat.digest or _options_digest(chat),
+        parameters={
+            "temperature": chat.temperature,
+            "max_tokens": chat.max_output_tokens,
+            "seed": chat.seed,
+        },
+        mode=settings.mode,
+        folder=recordings,
+        make=_chat_maker(chat, weights, prompts),
+    )
+
+
+def _chat_maker(chat: ChatConfig, weights: Path, prompts: Path) -> Callable[[], BaseChatModel]:
+    if chat.provider == "local":
+        return lambda: _local(chat, weights, prompts)
+    if chat.provider == "openai":
+        return lambda: _openai(chat)
+    if chat.provider == "langchain":
+        return lambda: _langchain(chat)
+    if ":" in chat.provider:
+        return lambda: _imported(chat.provider, "models.chat.provider")(chat)
+    raise ConfigError(
+        f"models.chat.provider: unknown '{chat.provider}'{nearest(chat.provider, CHAT)}"
+    )
+
+
+def _local(chat: ChatConfig, weights: Path, prompts: Path) -> BaseChatModel:
+    from agentops_ref.models.local import LocalChat
+
+    return LocalChat(
+        model_name=chat.name,
+        weights=weights / chat.options.get("file", f"{chat.name}.gguf"),
+        context_tokens=chat.context_tokens,
+        max_output_tokens=chat.max_output_tokens,
+        temperature=chat.temperature,
+        seed=chat.seed,
+        threads=chat.threads,
+        tool_prompt=(prompts / "tool_step.md").read_text(encoding="utf-8").strip(),
+    )
+
+
+def _openai(chat: ChatConfig) -> BaseChatModel:
+    """Return a client of any endpoint that speaks the OpenAI chat format."""
+    from langchain_openai import ChatOpenAI
+
+    options = dict(chat.options)
+    variable = options.pop("api_key_env", None)
+    key = os.environ.get(variable) if variable else "not-needed"
+    if not key:
+        raise OperatorError(f"models.chat.options.api_key_env: {variable} is not set")
+    return _made(
+        ChatOpenAI,
+        chat,
+        model=chat.name,
+        api_key=key,
+        temperature=chat.temperature,
+        max_tokens=chat.max_output_tokens,
+        seed=chat.seed,
+        **options,
+    )
+
+
+def _langchain(chat: ChatConfig) -> BaseChatModel:
+    """Return any LangChain chat model: ``options.class`` is ``package.module:Class``."""
+    options = dict(chat.options)
+    path = options.pop("class", None)
+    if not path:
+        raise ConfigError(
+            "models.chat.options.class is missing: expected an import path such as "
+            "langchain_anthropic:ChatAnthropic"
+        )
+    return _made(_imported(path, "models.chat.options.class"), chat, **options)
+
+
+def _made(make: Callable[..., Any], chat: ChatConfig, **arguments: Any) -> BaseChatModel:
+    try:
+        model: BaseChatModel = make(**arguments)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"models.chat.options: {error}") from error
+    return model
+
+
+def _imported(path: str, key: str) -> Any:
+    module, colon, attribute = path.partition(":")
+    if not colon:
+        raise ConfigError(f"{key}: expected package.module:name, got '{path}'")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"{key}: {error.name} is not installed: pip install {(error.name or '').replace('_', '-')}"
+        ) from error
+    except AttributeError as error:
+        raise ConfigError(f"{key}: {error}") from error
+
+
+def embedding_model(settings: ModelsConfig, *, recordings: Path, weights: Path) -> Any:
+    """Return the configured embedding model, recorded or not; it has a ``recipe``."""
+    embedding = settings.embedding
+    if settings.mode == "scripted":
+        from agentops_ref.models.scripted import HashEmbeddings
+
+        return HashEmbeddings(embedding.dimensions)
+    return RecordedEmbeddings(
+        name=embedding.name,
+        digest=embedding.digest or _options_digest(embedding),
+        dimensions=embedding.dimensions,
+        mode=settings.mode,
+        folder=recordings,
+        make=_embedding_maker(embedding, weights, settings.chat.threads),
+    )
+
+
+def _embedding_maker(
+    embedding: EmbeddingConfig, weights: Path, threads: int
+) -> Callable[[], Embeddings]:
+    if embedding.provider == "minilm":
+        from agentops_ref.models.embed import MiniLmEmbeddings
+
+        return lambda: MiniLmEmbeddings(weights / embedding.name, threads=threads)
+    if embedding.provider == "langchain" or ":" in embedding.provider:
+        path = embedding.options.get("class", embedding.provider)
+        options = {k: v for k, v in embedding.options.items() if k != "class"}
+        return lambda: _imported(path, "models.embedding")(**options)
+    known = ("minilm", "langchain")
+    raise ConfigError(
+        f"models.embedding.provider: unknown '{embedding.provider}'"
+        f"{nearest(embedding.provider, known)}"
+    )
+
+
+def ocr_model(settings: ModelsConfig, *, recordings: Path) -> Any:
+    """Return the configured OCR engine, recorded or not."""
+    ocr = settings.ocr
+    if settings.mode == "scripted":
+        from agentops_ref.models.scripted import ScriptedOcr
+
+        return ScriptedOcr()
+    return RecordedOcr(name=ocr.name, mode=settings.mode, folder=recordings, make=_ocr_maker(ocr))
+
+
+def _ocr_maker(ocr: OcrConfig) -> Callable[[], Ocr]:
+    if ocr.provider == "rapidocr":
+        return lambda: RapidOcr(ocr.name, **ocr.options)
+    if ":" in ocr.provider:
+        return lambda: _imported(ocr.provider, "models.ocr.provider")(**ocr.options)
+    raise ConfigError(
+        f"models.ocr.provider: unknown '{ocr.provider}'{nearest(ocr.provider, ('rapidocr',))}"
+    )
+
+
+def _options_digest(part: ChatConfig | EmbeddingConfig) -> str:
+    """Name an endpoint by what was configured for it, since its weights cannot be seen."""
+    from agentops_ref.models.store import canonical
+
+    text = canonical([part.provider, part.name, part.options])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def usage_of(message: BaseMessage, chat: ChatConfig) -> Usage:
+    """Return what one model call used, at the configured prices."""
+    used = message.usage_metadata if isinstance(message, AIMessage) else None
+    if not used:
+        return Usage(calls=1)
+    cost = used["input_tokens"] * chat.price_input + used["output_tokens"] * chat.price_output
+    return Usage(used["input_tokens"], used["output_tokens"], cost / MILLION, 1)
