@@ -37,6 +37,7 @@ class _Section(BaseModel):
 class PathsConfig(_Section):
     corpus: Path
     state: Path
+    cache: Path
     recordings: Path
     prompts: Path
     weights: Path | None

@@ -1,6 +1,6 @@
 """The records that the stages hand each other. This module imports nothing of the project.
 
-Taught in chapter 3 (documents, elements, chunks), chapter 5 (answers) and chapter 8 (cases, scores).
+Taught in chapter 3 (documents, chunks), chapter 5 (answers) and chapter 8 (cases, scores).
 Every record is frozen: a stage makes new ones and never changes what it was given.
 """
 
@@ -75,7 +75,7 @@ class Chunk:
     page: int | None = None
     """1-based page on which the text begins; None where the format has no pages."""
     metadata: Mapping[str, str] = field(default_factory=dict)
-    """Filterable facts: ``kind`` (manuals, bulletins, ...), ``tenant`` ("" when shared), ``title``."""
+    """To filter by: ``kind`` (manuals, bulletins, ...), ``tenant`` ("" when shared), ``title``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,42 @@ configuration file. A name is one of the short list in `PARTS`, or an import pat
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
 
-from agentops_ref.errors import ConfigError, nearest
+from agentops_ref.config import Config
+from agentops_ref.errors import ConfigError, OperatorError, nearest
+from agentops_ref.records import Answer, Case, Hit, SyncReport
+from agentops_ref.tracing import MlflowTracer, SpanLine, trace_lines
 
-PARTS: dict[str, dict[str, str]] = {}
-"""kind of part → name in YAML → import path; our own back ends come in through it as well."""
+if TYPE_CHECKING:
+    from agentops_ref.agents.chain import Agent
+    from agentops_ref.evals import EvalResult, Scorer
+
+Progress = Callable[[str, int, int], None]
+"""(stage, done, total)"""
+
+PARTS: dict[str, dict[str, str]] = {
+    "source": {"folder": "agentops_ref.etl.sources:FolderSource"},
+    "sink": {
+        "lancedb": "agentops_ref.etl.sinks.lance:LanceSink",
+        "memory": "agentops_ref.etl.sinks.memory:MemorySink",
+    },
+    "agent": {
+        "chain": "agentops_ref.wiring:_chain",
+        "tools": "agentops_ref.wiring:_tool_loop",
+        "prompt": "agentops_ref.wiring:_direct",
+        "llm": "agentops_ref.wiring:_direct",
+    },
+}
+"""kind of part → name in YAML → import path; our own back ends come in through it as well.
+
+A source is called with (root, include, exclude, **options), a sink with (uri, **options), an
+agent with the `App` and gives something that is called with a question.
+"""
 
 
 def load(kind: str, name: str) -> Any:
@@ -27,3 +56,297 @@ def load(kind: str, name: str) -> Any:
         return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise ConfigError(f"{kind} '{name}': cannot import {target}: {error}") from error
+
+
+class App:
+    """The wired objects, each made when it is first touched.
+
+    ``app.sync()``, ``app.search("...")``, ``app.agent("...")`` and ``app.evaluate()`` are what
+    most users need; the parts behind them (``source``, ``sink``, ``chat``, ...) are public.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+
+    # --- models ---------------------------------------------------------------------------
+
+    @cached_property
+    def chat(self) -> Any:
+        """The chat model: a LangChain `BaseChatModel`."""
+        from agentops_ref.models.factory import chat_model
+
+        paths = self.config.paths
+        return chat_model(
+            self.config.models,
+            recordings=self.config.path(paths.recordings),
+            weights=self.config.weights,
+            prompts=self.config.path(paths.prompts),
+        )
+
+    @cached_property
+    def embeddings(self) -> Any:
+        """The embedding model: a LangChain `Embeddings` with a ``recipe``."""
+        from agentops_ref.models.factory import embedding_model
+
+        return embedding_model(
+            self.config.models,
+            recordings=self.config.path(self.config.paths.recordings),
+            weights=self.config.weights,
+        )
+
+    @cached_property
+    def ocr(self) -> Any:
+        """The OCR engine: ``read(image) -> lines``."""
+        from agentops_ref.models.factory import ocr_model
+
+        recordings = self.config.path(self.config.paths.recordings)
+        return ocr_model(self.config.models, recordings=recordings)
+
+    # --- documents ------------------------------------------------------------------------
+
+    @cached_property
+    def source(self) -> Any:
+        """What is synced; see `agentops_ref.etl.sources`."""
+        source = self.config.etl.source
+        make = load("source", source.kind)
+        return make(self.config.path(source.root), source.include, source.exclude, **source.options)
+
+    @cached_property
+    def sink(self) -> Any:
+        """The index; see `agentops_ref.etl.sinks`."""
+        sink = self.config.etl.sink
+        make = load("sink", sink.kind)
+        if sink.kind == "memory":
+            return make(**sink.options)
+        uri = sink.uri if "://" in sink.uri else self.config.path(sink.uri)
+        return make(uri, **sink.options)
+
+    @cached_property
+    def stages(self) -> Any:
+        """Parse → chunk → embed, with the cache of their results."""
+        from agentops_ref.etl.stages import default_stages
+
+        return default_stages(
+            ocr=self.ocr,
+            ocr_recipe=self.config.models.ocr.name,
+            embeddings=self.embeddings,
+            embedding_recipe=self.embeddings.recipe,
+            chunk=self.config.etl.chunk,
+            cache=self.config.path(self.config.paths.cache),
+        )
+
+    def sync(
+        self, *, progress: Progress | None = None, allow_mass_deletion: bool = False
+    ) -> SyncReport:
+        """Bring the index in step with the source, in one atomic commit.
+
+        Raises
+        ------
+        OperatorError
+            The source cannot be listed at all, or another sync holds the lock.
+        """
+        from agentops_ref.etl.sync import sync
+
+        return sync(
+            self.source,
+            self.sink,
+            self.stages,
+            self.config.etl.deletion,
+            progress=progress,
+            allow_mass_deletion=allow_mass_deletion,
+        )
+
+    def ensure_index(self, *, progress: Progress | None = None) -> None:
+        """Sync if the index is empty, so that a first question needs no preparation."""
+        if self.sink.ledger():
+            return
+        root = self.config.path(self.config.etl.source.root)
+        if not root.is_dir():
+            raise OperatorError(f"nothing to search: {root} does not exist; agentops corpus build")
+        self.sync(progress=progress)
+        self.sync_tables()
+
+    @cached_property
+    def search(self) -> Any:
+        """``search(query, k=None, mode=None, filters=None) -> list[Hit]``."""
+        from agentops_ref.etl.search import Searcher
+
+        return Searcher(self.sink, self.embeddings, self.config.retrieval)
+
+    # --- tables ---------------------------------------------------------------------------
+
+    @cached_property
+    def tables(self) -> Any:
+        """The Delta tables; ``tables.query(sql, parameters)`` reads them through DuckDB."""
+        from agentops_ref.etl.tables import DeltaTables
+
+        return DeltaTables(self.config.path(self.config.etl.tables.uri))
+
+    def sync_tables(self) -> Mapping[str, Mapping[str, int]]:
+        """Merge the CSV files into their Delta tables; counts per table that changed."""
+        root = self.config.etl.tables.root
+        if root is None or not self.config.path(root).is_dir():
+            return {}
+        changed: Mapping[str, Mapping[str, int]] = self.tables.sync(self.config.path(root))
+        return changed
+
+    # --- the agent ------------------------------------------------------------------------
+
+    @cached_property
+    def tracer(self) -> MlflowTracer:
+        """Where traces and evaluation runs go."""
+        uri, prefix = self.config.tracking.uri, "sqlite:///"
+        if uri.startswith(prefix):
+            uri = f"{prefix}{self.config.path(uri.removeprefix(prefix))}"
+        return MlflowTracer(uri, self.config.tracking.experiment)
+
+    def trace(self, trace_id: str) -> list[SpanLine]:
+        """Return a trace's tree, one line a span, with time, tokens and cost."""
+        return trace_lines(self.tracer.connect().get_trace(trace_id))
+
+    @cached_property
+    def agent(self) -> Agent:
+        """The configured agent: a question in, an `Answer` out."""
+        return self.agent_of(self.config.agent.kind)
+
+    def agent_of(self, kind: str) -> Agent:
+        """Return an agent of another kind over the same parts, for comparisons."""
+        make = load("agent", kind)
+        if make is _direct:
+            make = partial(_direct, kind=kind)
+        return _Versioned(make(self), self)
+
+    def prompt_of(self, kind: str) -> Any:
+        """Return the prompt of a kind of agent."""
+        from agentops_ref.agents.prompts import load_prompt
+
+        prompts = self.config.agent.prompts
+        if kind not in prompts:
+            known = nearest(kind, tuple(prompts))
+            raise ConfigError(f"agent.prompts: no prompt for '{kind}'{known}")
+        return load_prompt(self.config.path(self.config.paths.prompts), prompts[kind])
+
+    def usage_of(self, message: Any) -> Any:
+        """Return tokens and cost of one model call, at the configured prices."""
+        from agentops_ref.models.factory import usage_of
+
+        return usage_of(message, self.config.models.chat)
+
+    # --- evaluation -----------------------------------------------------------------------
+
+    def cases(self, *, slices: Sequence[str] = (), corpus_version: int | None = None) -> list[Case]:
+        """Return the evaluation cases, all or some."""
+        from agentops_ref.evals import load_cases, select
+
+        cases = load_cases(self.config.path(self.config.evals.cases))
+        return select(cases, slices=slices or None, corpus_version=corpus_version)
+
+    def scorers(self) -> list[Scorer]:
+        """Return the configured scorers."""
+        from agentops_ref.evals import load_scorers
+
+        return load_scorers(self.config.evals.scorers)
+
+    def evaluate(
+        self,
+        cases: Sequence[Case] | None = None,
+        *,
+        agent: Agent | None = None,
+        run_name: str = "evaluation",
+        progress: Progress | None = None,
+    ) -> EvalResult:
+        """Run the agent on the cases and score its answers, as one MLflow run."""
+        from agentops_ref.evals import evaluate
+
+        answer = agent or self.agent
+        return evaluate(
+            self.cases(corpus_version=1) if cases is None else cases,
+            lambda case: answer(case.question),
+            self.scorers(),
+            tracer=self.tracer,
+            run_name=run_name,
+            params={
+                "agent": self.config.agent.kind,
+                "model": self.config.models.chat.name,
+                "mode": self.config.models.mode,
+                "index_version": self.sink.version,
+                "retrieval": self.config.retrieval.model_dump_json(),
+            },
+            progress=progress,
+        )
+
+    def verify_recordings(self, *, sample: int, seed: int, progress: Progress | None = None) -> Any:
+        """Re-run a random sample of recorded chats live; see `agentops_ref.models.verify`."""
+        import random
+
+        from agentops_ref.models.verify import verify
+
+        return verify(
+            self.config.path(self.config.paths.recordings),
+            self.config.models,
+            weights=self.config.weights,
+            prompts=self.config.path(self.config.paths.prompts),
+            sample=sample,
+            rng=random.Random(seed),
+            progress=progress,
+        )
+
+
+class _Versioned:
+    """Adds to each answer the index version that it was read from."""
+
+    def __init__(self, agent: Agent, app: App) -> None:
+        self._agent, self._app = agent, app
+
+    def __call__(self, question: str, *, filters: Mapping[str, Any] | None = None) -> Answer:
+        version = self._app.sink.version
+        return dataclasses.replace(self._agent(question, filters=filters), index_version=version)
+
+
+def _chain(app: App) -> Agent:
+    from agentops_ref.agents.chain import Chain
+
+    agent = app.config.agent
+    return Chain(
+        search=app.search,
+        model=app.chat,
+        prompt=app.prompt_of("chain"),
+        usage_of=app.usage_of,
+        context_chars=agent.context_chars,
+        min_support=agent.min_support,
+        tracer=app.tracer,
+    )
+
+
+def _tool_loop(app: App) -> Agent:
+    from agentops_ref.agents.loop import ToolLoop
+    from agentops_ref.agents.tools import records_tool
+
+    agent = app.config.agent
+    return ToolLoop(
+        search=app.search,
+        tools=lambda: [records_tool(app.tables.query)],
+        model=app.chat,
+        prompt=app.prompt_of("tools"),
+        usage_of=app.usage_of,
+        context_chars=agent.context_chars,
+        min_support=agent.min_support,
+        max_steps=agent.max_steps,
+        tracer=app.tracer,
+    )
+
+
+def _direct(app: App, kind: str = "llm") -> Agent:
+    from agentops_ref.agents.chain import Direct
+
+    return Direct(
+        model=app.chat, prompt=app.prompt_of(kind), usage_of=app.usage_of, tracer=app.tracer
+    )
+
+
+def build(config: Config) -> App:
+    """Wire the package as the configuration says. Cheap: parts are made when they are touched."""
+    return App(config)
+
+
+__all__ = ["PARTS", "App", "Hit", "build", "load"]

@@ -58,7 +58,9 @@ def record(config: Config, *, announce: Callable[[str], None]) -> RecordReport:
     }
     for name, arguments in STEPS.items():
         announce(name)
-        ended = subprocess.run([sys.executable, *arguments], env=environ, cwd=config.root).returncode
+        ended = subprocess.run(
+            [sys.executable, *arguments], env=environ, cwd=config.root
+        ).returncode
         if ended and not (name in GATED and ended == 1):
             raise OperatorError(f"recording stopped: step '{name}' ended with {ended}")
     used = set(log.read_text(encoding="utf-8").split()) if log.exists() else set()

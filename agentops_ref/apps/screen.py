@@ -10,6 +10,8 @@ from agentops_ref.records import Answer, SyncReport
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from agentops_ref.apps.tour import Step
+    from agentops_ref.evals import EvalResult, Verdict
     from agentops_ref.tracing import SpanLine
 
 
@@ -77,6 +79,49 @@ def tables_report(out: Console, tables: Mapping[str, Any]) -> None:
     """Print one line for the Delta tables that changed."""
     changed = [f"{name} {counts}" for name, counts in tables.items() if counts]
     out.print(f"tables: {', '.join(changed) if changed else 'unchanged'}", markup=False)
+
+
+def step(out: Console, done: Step) -> None:
+    """Print one step of the tour."""
+    from rich.markup import escape
+    from rich.rule import Rule
+
+    out.print()
+    out.print(Rule(f"[bold]{escape(done.title)}[/]", align="left", style="dim"))
+    if done.question:
+        out.print(f"[bold cyan]?[/] {escape(done.question)}")
+    if done.sync:
+        sync_report(out, done.sync)
+    if done.answer:
+        answer(out, done.answer)
+    if done.trace:
+        trace(out, done.trace)
+    if done.finding:
+        out.print(f"[green]{escape(done.finding)}[/]")
+    if done.result and done.verdict:
+        evaluation(out, done.result, done.verdict)
+
+
+def evaluation(out: Console, result: EvalResult, decision: Verdict) -> None:
+    """Print an evaluation: the slices with intervals, a few failures, the verdict."""
+    from agentops_ref.evals import failure_list, slice_table, verdict_table
+
+    out.print(slice_table(result))
+    out.print(failure_list(result.failures(), limit=3))
+    out.print(verdict_table(decision))
+
+
+def verify_report(out: Console, report: Any) -> None:
+    """Print how many recordings the live model repeats to the letter."""
+    low, high = report.interval
+    out.print(
+        f"{report.identical} of {report.compared} recorded answers repeated to the letter "
+        f"({report.identical / max(report.compared, 1):.0%}, 95 % interval {low:.0%} to {high:.0%})"
+    )
+    for key, recorded, live in report.differing:
+        out.print(f"  {key[:12]}", style="bold")
+        out.print(f"    recorded: {shorten(recorded, 160)}", markup=False)
+        out.print(f"    live:     {shorten(live, 160)}", markup=False)
 
 
 def shorten(text: str, limit: int) -> str:

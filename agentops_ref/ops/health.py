@@ -57,8 +57,6 @@ def examine(config: Config) -> list[Check]:
 
 def _python(config: Config) -> list[Check]:
     version = ".".join(map(str, sys.version_info[:3]))
-    if sys.version_info < (3, 11):
-        return [Check("python", "missing", f"{version}; 3.11 or newer is needed")]
     return [Check("python", "ok", version)]
 
 

@@ -32,6 +32,11 @@ class Session:
     def __init__(self, config_dir: str | None, env: str | None, overrides: tuple[str, ...]) -> None:
         self.config_dir, self.env, self.overrides = config_dir, env, overrides
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """Arguments for `load_config`, for commands that wire more than one app."""
+        return {"config_dir": self.config_dir, "env": self.env, "overrides": self.overrides}
+
     def config(self, *more: str) -> Config:
         from agentops_ref.config import load_config
 

@@ -35,4 +35,6 @@ def build(session: Session, as_json: bool) -> None:
     if as_json:
         print_json(summary)
     else:
-        console().print(f"corpus in [bold]{out}[/]: {summary}")
+        counts = ", ".join(f"v{v}: {n}" for v, n in summary.documents.items())
+        done = f"built in {summary.seconds:.0f} s" if summary.built else "is up to date"
+        console().print(f"corpus in {out} {done}; documents {counts}", soft_wrap=True)

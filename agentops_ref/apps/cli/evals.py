@@ -29,16 +29,18 @@ def run(session: Session, slices: tuple[str, ...], limit: int | None, as_json: b
 
     Exits with 1 when the gate fails.
     """
-    from agentops_ref.evals import report
+    from agentops_ref.apps import screen
+    from agentops_ref.evals import verdict
 
     app = session.app()
+    cases = app.cases(slices=slices, corpus_version=1)[:limit]
     with progress_bar(quiet=as_json) as update:
         app.ensure_index(progress=update)
-        result = app.evaluate(slices=slices, limit=limit, progress=update)
-    verdict = report.verdict(result, app.config.evals.gate)
+        result = app.evaluate(cases, progress=update)
+    decision = verdict(result, app.config.evals.gate, level=app.config.evals.level)
     if as_json:
-        print_json({**report.to_dict(result), "verdict": verdict})
+        print_json({**result.to_dict(), "verdict": decision.to_dict()})
     else:
-        report.show(console(), result, verdict)
-    if verdict.decision == "fail":
+        screen.evaluation(console(), result, decision)
+    if decision.outcome == "fail":
         raise click.exceptions.Exit(1)
