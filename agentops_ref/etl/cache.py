@@ -1,0 +1,108 @@
+"""Results of stages, addressed by what they were made from. Taught in chapter 3.
+
+The cache may be deleted at any time; it only saves work. It is never consulted for what the index
+holds: that stands in the index's own ledger.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agentops_ref.records import Element
+
+Vectors = NDArray[np.float32]
+_LOOKUP = 500
+"""Keys per SELECT, below SQLite's limit on parameters."""
+
+
+class StageCache:
+    """Elements as JSON files, vectors in one SQLite file, both below ``folder``."""
+
+    def __init__(self, folder: Path | str) -> None:
+        self.folder = Path(folder)
+
+    # --- elements -------------------------------------------------------------------------
+
+    def get_elements(self, recipe: str, content: str) -> tuple[Element, ...] | None:
+        """Return the elements stored under the content's key; a damaged entry counts as absent."""
+        try:
+            stored = json.loads(self._file(recipe, content).read_text(encoding="utf-8"))
+            return tuple(Element(**fields) for fields in stored)
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def put_elements(self, recipe: str, content: str, elements: Iterable[Element]) -> None:
+        path = self._file(recipe, content)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Written aside and renamed, so that a killed process leaves no half an entry.
+        with NamedTemporaryFile(
+            "w", encoding="utf-8", dir=path.parent, suffix=".part", delete=False
+        ) as file:
+            json.dump([asdict(element) for element in elements], file, ensure_ascii=False)
+        os.replace(file.name, path)
+
+    def _file(self, recipe: str, content: str) -> Path:
+        return self.folder / "parse" / recipe / content[:2] / f"{content}.json"
+
+    # --- vectors --------------------------------------------------------------------------
+
+    def get_vectors(self, recipe: str, texts: Iterable[str]) -> dict[str, Vectors]:
+        """Return the stored vectors of the given text hashes."""
+        wanted = list(texts)
+        found: dict[str, Vectors] = {}
+        with self._vectors() as database:
+            for start in range(0, len(wanted), _LOOKUP):
+                part = wanted[start : start + _LOOKUP]
+                marks = ",".join("?" * len(part))
+                rows = database.execute(
+                    f"SELECT text, vector FROM vectors WHERE recipe = ? AND text IN ({marks})",
+                    (recipe, *part),
+                )
+                for text, blob in rows:
+                    found[text] = np.frombuffer(blob, dtype="<f2").astype(np.float32)
+        return found
+
+    def put_vectors(self, recipe: str, vectors: Mapping[str, Vectors]) -> None:
+        with self._vectors() as database, database:
+            database.executemany(
+                "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)",
+                [(recipe, text, v.astype("<f2").tobytes()) for text, v in vectors.items()],
+            )
+
+    @contextmanager
+    def _vectors(self) -> Iterator[sqlite3.Connection]:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / "vectors.sqlite"
+        try:
+            database = _open(path)
+        except sqlite3.DatabaseError:
+            path.unlink(missing_ok=True)  # damaged; everything in it can be made again
+            database = _open(path)
+        with closing(database):
+            yield database
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(path, timeout=30)
+    try:
+        # A kill loses nothing this way; a power cut may, and then the file is made again.
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = OFF")
+        database.execute(
+            "CREATE TABLE IF NOT EXISTS vectors "
+            "(recipe TEXT, text TEXT, vector BLOB, PRIMARY KEY (recipe, text)) WITHOUT ROWID"
+        )
+    except sqlite3.DatabaseError:
+        database.close()
+        raise
+    return database

@@ -1,0 +1,21 @@
+"""Sinks: where the chunks, their vectors and the ledger are kept, changed by one commit a sync.
+
+    Commit ──► Sink.commit ──► version n+1          Searcher ──► Snapshot (version n, held still)
+
+`base` has the contract, `memory` its plainest form, `lance` the embedded default.
+"""
+
+from agentops_ref.etl.sinks.base import Commit, Found, Rows, Sink, Snapshot, searchable
+from agentops_ref.etl.sinks.lance import LanceSink
+from agentops_ref.etl.sinks.memory import MemorySink
+
+__all__ = [
+    "Commit",
+    "Found",
+    "LanceSink",
+    "MemorySink",
+    "Rows",
+    "Sink",
+    "Snapshot",
+    "searchable",
+]

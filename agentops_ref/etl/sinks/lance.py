@@ -1,0 +1,285 @@
+"""The LanceDB sink: one table, one commit per sync. Taught in chapter 3.
+
+Chunks, ledger and version number are rows of one table, and a commit is one ``merge_insert``: it
+inserts and updates by key and, among the rows of the documents that the commit touches, deletes
+those that it does not bring. LanceDB makes that one new version of the table, published by writing
+one manifest file. A process killed before leaves the old version, one killed after has landed all.
+
+The version that users see is a number in that same commit, not LanceDB's own, which also grows when
+an index is rebuilt. Full-text search covers rows that are not indexed yet by scanning them, so new
+chunks are found at once; `maintain` then rebuilds the index, after which BM25 scores do not depend
+on the path that the index took. If the process is killed in between, the next sync does it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from agentops_ref.errors import DeveloperError, OperatorError
+from agentops_ref.etl.sinks.base import (
+    Commit,
+    Filters,
+    Found,
+    Newest,
+    Snapshot,
+    best,
+    normalised,
+)
+from agentops_ref.etl.sinks.lance_rows import (
+    CHUNK_COLUMNS,
+    chunk_of,
+    entry_of,
+    one_of,
+    table_of,
+)
+from agentops_ref.etl.sinks.memory import MemorySnapshot
+from agentops_ref.records import Chunk, LedgerEntry
+
+_SPARE = 32
+"""Results fetched beyond those asked for, so that equal scores at the end are cut by id."""
+_INDEX = "search_idx"
+_FRAGMENTS = 20
+"""Files past which they are merged; each commit adds one."""
+
+
+class LanceSnapshot:
+    """One version of the table, held still."""
+
+    def __init__(self, table: Any, version: int) -> None:
+        self._table, self.version = table, version
+
+    def ledger(self) -> dict[str, LedgerEntry]:
+        rows = self._rows("row_kind = 'ledger'", ["payload"])
+        entries = [entry_of(row["payload"]) for row in rows]
+        return {entry.document: entry for entry in sorted(entries, key=lambda e: e.document)}
+
+    def search_vector(
+        self, vector: Sequence[float], n: int, filters: Filters | None = None
+    ) -> list[Found]:
+        if n < 1:
+            return []
+        dimensions = dimensions_of(self._table)
+        if len(vector) != dimensions:
+            if not self.count():
+                return []
+            raise OperatorError(
+                f"the index holds vectors of {dimensions} dimensions, the query has {len(vector)}: "
+                "the embedding model was changed; run `agentops ingest sync`"
+            )
+        search = self._table.search(list(vector), vector_column_name="vector")
+        search = search.distance_type("cosine")
+        rows = self._found(search, n, filters, "_distance")
+        return best([Found(chunk_of(row), 1.0 - row["_distance"]) for row in rows], n)
+
+    def search_text(self, query: str, n: int, filters: Filters | None = None) -> list[Found]:
+        from lancedb import query as fts
+
+        words = query.encode("utf-8", "replace").decode()  # half an emoji would raise
+        if n < 1 or not words.strip():
+            return []
+        match: Any = fts.MatchQuery  # a plain match: nothing in the words is an operator
+        search = self._table.search(match(words, "search"), query_type="fts")
+        rows = self._found(search, n, filters, "_score")
+        return best([Found(chunk_of(row), row["_score"]) for row in rows], n)
+
+    def chunks_of(self, document: str) -> list[Chunk]:
+        condition = f"row_kind = 'chunk' AND {one_of('document', [document])}"
+        chunks = [chunk_of(row) for row in self._rows(condition, CHUNK_COLUMNS)]
+        return sorted(chunks, key=lambda chunk: (chunk.ordinal, chunk.id))
+
+    def count(self) -> int:
+        return int(self._table.count_rows("row_kind = 'chunk'"))
+
+    def chunk_counts(self) -> dict[str, int]:
+        return dict(Counter(row["owner"] for row in self._rows("row_kind = 'chunk'", ["owner"])))
+
+    def _found(self, search: Any, n: int, filters: Filters | None, score: str) -> list[Any]:
+        conditions = ["row_kind = 'chunk'"]
+        conditions += [one_of(column, values) for column, values in normalised(filters).items()]
+        search = search.where(" AND ".join(conditions), prefilter=True)
+        rows: list[Any] = search.select([*CHUNK_COLUMNS, score]).limit(n + _SPARE).to_list()
+        return rows
+
+    def _rows(self, condition: str, columns: list[str]) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = (
+            self._table.search().where(condition).select(columns).limit(None).to_list()
+        )
+        return rows
+
+
+class LanceSink(Newest):
+    """An index in a folder, or wherever else LanceDB can keep one.
+
+    Parameters
+    ----------
+    uri
+        Folder, or an object store's address.
+    table
+        Name of the table below it.
+    keep_days
+        Older versions than that may be removed when small files are merged; a release that pins
+        an index version must be younger.
+    rebuild_rows
+        Up to so many rows the full-text index is rebuilt after each commit, which keeps scores
+        independent of history; above, it is extended, which costs less.
+    observe
+        Called with a name before and after each effect; for tests that kill a sync there.
+    """
+
+    def __init__(
+        self,
+        uri: Path | str,
+        *,
+        table: str = "chunks",
+        keep_days: float = 365,
+        rebuild_rows: int = 50_000,
+        observe: Callable[[str], None] | None = None,
+    ) -> None:
+        self.uri, self.table = str(uri), table
+        self.keep_days, self.rebuild_rows = keep_days, rebuild_rows
+        self._observe = observe or (lambda name: None)
+        self._connection: Any = None
+        self._versions: dict[int, int] = {}
+
+    @property
+    def lock(self) -> Path | None:
+        return None if "://" in self.uri else Path(self.uri) / "sync.lock"
+
+    # --- reading --------------------------------------------------------------------------
+
+    def snapshot(self) -> Snapshot:
+        table = self._open()
+        return _EMPTY if table is None else LanceSnapshot(table, self._version_of(table))
+
+    def at(self, version: int) -> Snapshot:
+        newest = self.snapshot()
+        if version == newest.version:
+            return newest
+        if version == 0:
+            return _EMPTY
+        table = self._open()
+        states = [] if table is None else sorted(v["version"] for v in table.list_versions())
+        low, high = 0, len(states)  # our number grows with LanceDB's: find its last state
+        while low < high:
+            middle = (low + high) // 2
+            table.checkout(states[middle])
+            low, high = (middle + 1, high) if self._version_of(table) <= version else (low, middle)
+        if low:
+            table.checkout(states[low - 1])
+            if self._version_of(table) == version:
+                return LanceSnapshot(table, version)
+        raise OperatorError(f"no index version {version} is kept; the newest is {newest.version}")
+
+    # --- writing --------------------------------------------------------------------------
+
+    def commit(self, commit: Commit) -> int:
+        table = self._open()
+        before = 0 if table is None else self._version_of(table)
+        if not commit:
+            return before
+        version = before + commit.visible
+        widths = {part.vectors.shape[1] for part in commit.replace if part.chunks}
+        if len(widths) > 1:
+            raise DeveloperError(f"one commit brings vectors of several lengths: {sorted(widths)}")
+        current = 1 if table is None else dimensions_of(table)
+        width = widths.pop() if widths else current
+        rows = table_of(commit, version, width)
+        self._observe("before commit")
+        if table is None:
+            self._connect().create_table(self.table, data=rows)
+        elif width != current:
+            self._rewrite(table, commit, version, width)
+        else:
+            touched = ["", *(part.entry.document for part in commit.replace), *commit.delete]
+            (
+                table.merge_insert("key")
+                .when_matched_update_all()
+                .when_not_matched_insert_all()
+                .when_not_matched_by_source_delete(one_of("owner", touched))
+                .execute(rows)
+            )
+        self._observe("after commit")
+        self.maintain()
+        return version
+
+    def maintain(self) -> None:
+        """Bring the full-text index up to date and merge small files; readers are not disturbed.
+
+        Each commit writes at least the version's row anew, so a commit that was not followed by
+        this always shows as a row that is not indexed.
+        """
+        from lancedb.index import FTS
+
+        table = self._open()
+        if table is None:
+            return
+        names = [index.name for index in table.list_indices()]
+        if _INDEX in names and not table.index_stats(_INDEX).num_unindexed_rows:
+            return
+        self._observe("before index")
+        if table.stats()["fragment_stats"]["num_fragments"] > _FRAGMENTS:
+            table.optimize(cleanup_older_than=timedelta(days=self.keep_days))
+            self._observe("after merge of files")
+        if _INDEX not in names or table.count_rows() <= self.rebuild_rows:
+            table.create_index("search", config=FTS(), replace=True, name=_INDEX)
+        else:
+            table.optimize(cleanup_older_than=timedelta(days=self.keep_days))
+        self._observe("after index")
+
+    # --- the table ------------------------------------------------------------------------
+
+    def _rewrite(self, table: Any, commit: Commit, version: int, dimensions: int) -> None:
+        """Change the vectors' length: the whole table is written anew, as one more version of it.
+
+        That is possible when the commit brings every document that has chunks.
+        """
+        brought = {part.entry.document for part in commit.replace} | set(commit.delete)
+        old = LanceSnapshot(table, version)
+        stranded = sorted(set(old.chunk_counts()) - brought)
+        if stranded:
+            raise DeveloperError(
+                f"a commit with vectors of {dimensions} dimensions leaves {len(stranded)} "
+                f"documents behind, e.g. {stranded[0]}: change the embedding recipe with the model"
+            )
+        told = brought | {entry.document for entry in commit.entries}
+        silent = tuple(e for name, e in old.ledger().items() if name not in told)
+        whole = replace(commit, entries=(*commit.entries, *silent))
+        rows = table_of(whole, version, dimensions)
+        self._connect().create_table(self.table, data=rows, mode="overwrite")
+
+    def _connect(self) -> Any:
+        if self._connection is None:
+            try:
+                import lancedb
+            except ImportError as error:
+                raise OperatorError("lancedb is not installed: pip install lancedb") from error
+            self._connection = lancedb.connect(self.uri)
+        return self._connection
+
+    def _open(self) -> Any:
+        """Open the table at its newest version; None when there is none yet."""
+        try:
+            return self._connect().open_table(self.table)
+        except ValueError as error:
+            if "not found" in str(error):
+                return None
+            raise OperatorError(f"cannot open the index in {self.uri}: {error}") from error
+
+    def _version_of(self, table: Any) -> int:
+        state = table.version
+        if state not in self._versions:
+            query = table.search().where("row_kind = 'version'").select(["ordinal"])
+            self._versions[state] = int(query.to_list()[0]["ordinal"])
+        return self._versions[state]
+
+
+def dimensions_of(table: Any) -> int:
+    return int(table.schema.field("vector").type.list_size)
+
+
+_EMPTY = MemorySnapshot(0, {})

@@ -1,0 +1,287 @@
+"""Bring an index in step with its source: one listing, one commit. Taught in chapter 3.
+
+    list → diff → (read → parse → chunk) per changed document → embed in common batches → commit
+
+Nothing is written to the index before the commit, and nothing after it that a reader could notice;
+what was parsed and embedded before a crash is found again in the stage cache.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from agentops_ref.config import DeletionConfig
+from agentops_ref.errors import AgentOpsError, DocumentError, TransientError
+from agentops_ref.etl.plan import Plan, diff
+from agentops_ref.etl.recipe import changed_stages, content_hash
+from agentops_ref.etl.sinks.base import Commit, Rows, Sink, Snapshot, searchable
+from agentops_ref.etl.sources import Source
+from agentops_ref.etl.stages import Stages
+from agentops_ref.records import Chunk, LedgerEntry, SyncReport
+
+Progress = Callable[[str, int, int], None]
+"""(stage, done, total)"""
+
+
+def sync(
+    source: Source,
+    sink: Sink,
+    stages: Stages,
+    deletion: DeletionConfig,
+    *,
+    progress: Progress | None = None,
+    allow_mass_deletion: bool = False,
+    lock: Path | None = None,
+    audit: bool = False,
+) -> SyncReport:
+    """Create, update and delete so that the index says what the source says.
+
+    Parameters
+    ----------
+    progress
+        Called as ``progress(stage, done, total)`` for list, parse, embed and write.
+    allow_mass_deletion
+        Apply a listing that drops more than ``deletion.max_share`` of the indexed documents.
+    lock
+        File held while the sync runs; by default the sink's own.
+    audit
+        Read every document and compare it with the ledger, and the ledger with the chunks.
+
+    Raises
+    ------
+    TransientError
+        Another sync of the same index is running.
+    OperatorError
+        The source does not exist, or a model cannot be used.
+    """
+    started = time.perf_counter()
+    tell = progress or (lambda stage, done, total: None)
+    before = Counter(stages.work)
+    with _held(lock or sink.lock):
+        tell("list", 0, 1)
+        listing = source.list()
+        held = sink.snapshot()
+        ledger = held.ledger()
+        tell("list", 1, 1)
+        plan = diff(
+            listing,
+            ledger,
+            stages.recipe,
+            deletion,
+            allow_mass_deletion=allow_mass_deletion,
+            suspects=frozenset(ledger) if audit else frozenset(),
+        )
+        drafts = _Drafts()
+        if not plan.refused:
+            fingerprints = {item.document: item.fingerprint for item in listing.items}
+            actual = held.chunk_counts() if audit else None
+            _prepare(source, held, stages, plan, ledger, fingerprints, actual, drafts, tell)
+        commit = _commit(stages, plan, drafts, tell)
+        if commit:
+            tell("write", 0, 1)
+            stages.work["write"] += commit.rows
+            version = sink.commit(commit)
+            tell("write", 1, 1)
+        else:
+            sink.maintain()  # in case the last commit was not followed by it
+            version = held.version
+        return _report(source, plan, drafts, ledger, version, stages.work - before, started)
+
+
+@dataclass
+class _Drafts:
+    """What a sync has found out so far, on the way to its commit."""
+
+    replaced: list[tuple[LedgerEntry, tuple[Chunk, ...]]] = field(default_factory=list)
+    entries: list[LedgerEntry] = field(default_factory=list)
+    created: list[str] = field(default_factory=list)
+    updated: list[str] = field(default_factory=list)
+
+
+def _prepare(
+    source: Source,
+    held: Snapshot,
+    stages: Stages,
+    plan: Plan,
+    ledger: dict[str, LedgerEntry],
+    fingerprints: dict[str, str],
+    actual: dict[str, int] | None,
+    drafts: _Drafts,
+    tell: Progress,
+) -> None:
+    """Read, parse and chunk what may have changed."""
+    for done, change in enumerate(plan.work):
+        tell("parse", done, len(plan.work))
+        name = change.document
+        old = ledger.get(name)
+        intact = old is None or actual is None or actual.get(name, 0) == old.chunks
+        try:
+            made = _draft(source, stages, name, fingerprints[name], old, intact=intact)
+        except _Quarantined as quarantined:
+            _retain(held, stages, quarantined.entry, old, drafts)
+            continue
+        if made is None:
+            continue
+        entry, chunks = made
+        if chunks is None:
+            if entry != old:
+                drafts.entries.append(entry)
+            continue
+        drafts.replaced.append((entry, chunks))
+        (drafts.created if old is None else drafts.updated).append(name)
+    tell("parse", len(plan.work), len(plan.work))
+    moved = {entry.document: entry for entry in plan.entries}
+    for change in plan.tombstone:
+        name = change.document
+        _retain(held, stages, moved.pop(name), ledger[name], drafts)
+    drafts.entries += moved.values()
+
+
+class _Quarantined(Exception):
+    def __init__(self, entry: LedgerEntry) -> None:
+        self.entry = entry
+
+
+def _draft(
+    source: Source,
+    stages: Stages,
+    name: str,
+    fingerprint: str,
+    old: LedgerEntry | None,
+    *,
+    intact: bool,
+) -> tuple[LedgerEntry, tuple[Chunk, ...] | None] | None:
+    """Return the new ledger entry with the chunks, or with None where those in the index stand.
+
+    None when the document went away after the listing; the next one will tell.
+    """
+    data: bytes | None = None
+    content = old.content_hash if old else ""
+    # A fingerprint that is not recorded marks an error that can pass: such a document is retried.
+    settled = old is not None and bool(old.fingerprint or not old.error)
+    try:
+        same_recipe = old is not None and old.recipe == stages.recipe
+        if old is None or old.fingerprint != fingerprint or same_recipe or not content:
+            data = stages.read(source, name)
+            content = content_hash(data)
+        if old and settled and same_recipe and content == old.content_hash and intact:
+            return replace(old, fingerprint=fingerprint, missing=0), None
+        made = stages.prepare(source, name, data=data, known_hash=content)
+    except FileNotFoundError as error:
+        if old is None:
+            return None
+        raise _Quarantined(_failed(name, "", old.content_hash, old, stages, str(error))) from error
+    except DocumentError as error:
+        entry = _failed(name, fingerprint, content, old, stages, str(error))
+        raise _Quarantined(entry) from error
+    except (AgentOpsError, MemoryError):
+        raise  # not the document's fault: a missing model, a wrong call
+    except Exception as error:
+        # Unreadable just now, or a parser's bug: the others go on, this one is retried each time.
+        reason = f"{type(error).__name__}: {error}"
+        raise _Quarantined(_failed(name, "", content, old, stages, reason)) from error
+    entry = LedgerEntry(name, fingerprint, made.content_hash, stages.recipe, len(made.chunks))
+    return entry, made.chunks
+
+
+def _failed(
+    name: str,
+    fingerprint: str,
+    content: str,
+    old: LedgerEntry | None,
+    stages: Stages,
+    reason: str,
+) -> LedgerEntry:
+    # The old chunks stay: a file that cannot be read is far more often a broken upload than a
+    # withdrawal, and nothing may leave the index but by a deliberate deletion. The error stands in
+    # the ledger and in every report until the document is mended or deleted.
+    chunks = old.chunks if old else 0
+    return LedgerEntry(name, fingerprint, content, stages.recipe, chunks, error=reason)
+
+
+def _retain(
+    held: Snapshot, stages: Stages, entry: LedgerEntry, old: LedgerEntry | None, drafts: _Drafts
+) -> None:
+    """Keep the chunks that the index has; embed them anew if the embedding recipe changed.
+
+    Otherwise a search would compare vectors of two models.
+    """
+    if old is not None and "embed" in changed_stages(old.recipe, stages.recipe):
+        chunks = tuple(held.chunks_of(entry.document))
+        parse, chunk, _ = old.recipe.split(".")
+        if not entry.error:
+            embed = stages.recipe.rpartition(".")[2]
+            entry = replace(entry, recipe=f"{parse}.{chunk}.{embed}")
+        drafts.replaced.append((entry, chunks))
+    elif entry != old:
+        drafts.entries.append(entry)
+
+
+def _commit(stages: Stages, plan: Plan, drafts: _Drafts, tell: Progress) -> Commit:
+    texts = [searchable(chunk) for _, chunks in drafts.replaced for chunk in chunks]
+    vectors = stages.embed(texts, lambda done, total: tell("embed", done, total))
+    rows, start = [], 0
+    for entry, chunks in drafts.replaced:
+        rows.append(Rows(entry, chunks, vectors[start : start + len(chunks)]))
+        start += len(chunks)
+    gone = tuple(change.document for change in plan.delete)
+    return Commit(tuple(rows), tuple(drafts.entries), gone)
+
+
+def _report(
+    source: Source,
+    plan: Plan,
+    drafts: _Drafts,
+    ledger: dict[str, LedgerEntry],
+    version: int,
+    work: Counter[str],
+    started: float,
+) -> SyncReport:
+    state = dict(ledger)
+    for entry in [*drafts.entries, *(entry for entry, _ in drafts.replaced)]:
+        state[entry.document] = entry
+    deleted = tuple(change.document for change in plan.delete)
+    for name in deleted:
+        state.pop(name)
+    tombstoned = tuple(change.document for change in plan.tombstone)
+    touched = {*drafts.created, *drafts.updated, *deleted, *tombstoned}
+    return SyncReport(
+        source.name,
+        version,
+        created=tuple(drafts.created),
+        updated=tuple(drafts.updated),
+        deleted=deleted,
+        tombstoned=tombstoned,
+        quarantined=tuple((e.document, e.error) for e in state.values() if e.error),
+        kept=sum(1 for e in state.values() if e.document not in touched and not e.error),
+        refused=plan.refused,
+        work={stage: work[stage] for stage in ("read", "parse", "chunk", "embed", "write")},
+        seconds=time.perf_counter() - started,
+    )
+
+
+@contextmanager
+def _held(lock: Path | None) -> Iterator[None]:
+    """Hold the lock file; the operating system frees it when the process dies."""
+    if lock is None:
+        yield
+        return
+    from filelock import FileLock, Timeout
+
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    guard = FileLock(lock, timeout=0)
+    try:
+        guard.acquire()
+    except Timeout:
+        raise TransientError(
+            f"another sync of this index is running (it holds {lock}); try again when it is done"
+        ) from None
+    try:
+        yield
+    finally:
+        guard.release()
