@@ -65,6 +65,7 @@ def test_a_second_run_executes_nothing(layout: Layout) -> None:
     cells = [
         code("import os, sys; print(sys.executable); print(os.environ['AGENTOPS__PATHS__STATE'])"),
         code("import warnings; warnings.warn('seen')"),
+        code("open(os.environ['AGENTOPS_ANSWER_LOG'], 'a').write('live\\nreplay\\nreplay\\n');"),
         code("n * 21"),
     ]
     source = layout.notebooks / "01-good.ipynb"
@@ -79,13 +80,14 @@ def test_a_second_run_executes_nothing(layout: Layout) -> None:
     assert interpreter == sys.executable
     assert state == "_build/notebook-state/01-good"
     assert "<cell>:1: UserWarning: seen" in "".join(outputs[1][0]["text"])
-    assert "".join(outputs[2][0]["data"]["text/plain"]) == "42"
+    assert "".join(outputs[3][0]["data"]["text/plain"]) == "42"
     assert "papermill" not in json.dumps(done)
 
     row = json.loads(layout.runs.read_text())["notebooks"][0]
-    assert (row["notebook"], row["status"], row["cells"]) == ("01-good", "executed", 4)
+    assert (row["notebook"], row["status"], row["cells"]) == ("01-good", "executed", 5)
     assert (row["mode"], row["warnings"]) == ("replay", 1)
     assert row["model"].startswith("qwen")
+    assert row["answers"] == {"live": 1, "replay": 2}
 
     before = (layout.executed / "01-good.ipynb").stat().st_mtime_ns
     again = execute(layout)

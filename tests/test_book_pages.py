@@ -186,7 +186,18 @@ def test_the_built_book_opens_offline(repo_root: Path) -> None:
 
 def executed(layout: Layout, name: str, text: str) -> None:
     """Put a page where the executor would."""
-    run = Run(name, "executed", 1.0, "2026-01-01T00:00:00+00:00", 0, 0, "replay", "a-model", "key")
+    run = Run(
+        notebook=name,
+        status="executed",
+        seconds=1.0,
+        finished="2026-01-01T00:00:00+00:00",
+        cells=0,
+        warnings=0,
+        mode="replay",
+        model="a-model",
+        answers={"replay": 2, "live": 1},
+        key="key",
+    )
     write_notebook(
         layout.executed / f"{name}.ipynb",
         {
@@ -209,7 +220,7 @@ def test_a_missing_page_is_an_error_and_a_draft_leaves_it_out(own_book: Layout) 
     assert "01-what-is-an-agent" in toc
     assert "03-ingestion" not in toc
     page = (own_book.staged / "notebooks" / "01-what-is-an-agent.ipynb").read_text()
-    assert "answers of `a-model`, recorded once and replayed" in page
+    assert "answers of `a-model`, recorded once and replayed but for 1 of 3, given live" in page
 
 
 @pytest.mark.parametrize("address", ["", "https://git.example/team/book"])

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, field
@@ -28,6 +29,7 @@ RECORD = "agentops"
 """Key of a notebook's metadata under which its `Run` is kept."""
 
 
+ANSWERS = "AGENTOPS_ANSWER_LOG"
 KERNEL_FILE = re.compile(r"[^\s\"]*ipykernel_\d+/\d+\.py")
 """What Python calls a cell in warnings."""
 
@@ -50,6 +52,8 @@ class Run:
     """``models.mode``: live, replay, record or scripted."""
     model: str
     """Name of the chat model that answered, or whose recorded answers were replayed."""
+    answers: dict[str, int]
+    """How often the chat model was asked: ``{"replay": 40, "live": 1}``; as the models counted."""
     key: str
 
 
@@ -88,6 +92,7 @@ def kernel_environment(layout: Layout, name: str, *, base: Mapping[str, str]) ->
     return {
         **base,
         "AGENTOPS__PATHS__STATE": str(layout.state_of(name)),
+        ANSWERS: str(answers_of(layout, name)),
         "JUPYTER_DATA_DIR": str(jupyter / "data"),
         "JUPYTER_CONFIG_DIR": str(jupyter / "config"),
         "JUPYTER_RUNTIME_DIR": str(jupyter / "runtime"),
@@ -100,6 +105,11 @@ def kernel_environment(layout: Layout, name: str, *, base: Mapping[str, str]) ->
         "PLOTLY_RENDERER": "plotly_mimetype",  # the renderer adds one local copy of plotly.js
         "COLUMNS": "100",
     }
+
+
+def answers_of(layout: Layout, name: str) -> Path:
+    """Return the file to which the models append one line an answer: ``replay`` or ``live``."""
+    return layout.state_of(name) / "answers.log"
 
 
 def install_kernel(layout: Layout) -> None:
@@ -267,6 +277,7 @@ def _finish(
     partial: Path, output: Path, name: str, batch: _Batch, key: str, seconds: float
 ) -> None:
     notebook = read_notebook(partial)
+    answers = answers_of(batch.layout, name)
     code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
     loud = sum(any(out.get("name") == "stderr" for out in cell["outputs"]) for cell in code)
     run = Run(
@@ -278,6 +289,7 @@ def _finish(
         warnings=loud,
         mode=batch.answering[0],
         model=batch.answering[1],
+        answers=dict(Counter(answers.read_text().split())) if answers.exists() else {},
         key=key,
     )
     # papermill's own notes hold paths of this machine and times that differ each run.

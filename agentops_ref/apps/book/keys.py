@@ -14,6 +14,7 @@ from agentops_ref.apps.book.layout import Layout, files_below, read_notebook, so
 # part that runs notebooks: mending a generated page must not cost an execution.
 INPUTS = ("agentops_ref", "config", "corpus", "recordings")
 BUILDER = Path("agentops_ref/apps/book")
+SETTINGS = ("AGENTOPS__", "AGENTOPS_ENV", "AGENTOPS_CONFIG_DIR")
 RUNS_NOTEBOOKS = ("execute.py", "runner.py", "keys.py")
 
 
@@ -26,7 +27,7 @@ def shared_key(layout: Layout, environ: Mapping[str, str] | None = None) -> str:
             _add_files(digest, layout.root, files_below(layout.root / name))
     pins = layout.root / "constraints.txt"
     _add_files(digest, layout.root, [pins] if pins.is_file() else [])
-    settings = sorted(item for item in environ.items() if item[0].startswith("AGENTOPS_"))
+    settings = sorted(item for item in environ.items() if item[0].startswith(SETTINGS))
     digest.update(repr((sys.version_info[:3], settings)).encode())
     return digest.hexdigest()
 

@@ -25,6 +25,10 @@ ANSWERED = {
 def run_note(run: dict[str, Any]) -> str:
     """Return the line under a chapter's title that says how the page came about."""
     answered = ANSWERED[run["mode"]].format(model=f"`{run['model']}`")
+    counts = run["answers"]
+    if run["mode"] == "replay" and counts.get("live"):
+        # What was never recorded goes to the live model where its weights are present.
+        answered += f" but for {counts['live']} of {sum(counts.values())}, given live"
     day = str(run["finished"])[:10]
     return (
         ":::{div} run-note\n"
@@ -53,23 +57,28 @@ def how_the_book_was_run(layout: Layout) -> str:
         f"Python {table['python']}; {len(rows)} notebooks; "
         f"{sum(run['seconds'] for run in rows):.0f} seconds in all.",
         "",
-        "| Notebook | Seconds | Code cells | Cells with warnings | Finished (UTC) | Mode | Model |",
-        "|---|---:|---:|---:|---|---|---|",
+        "| Notebook | Seconds | Code cells | Warned | Finished (UTC) | Mode | Model | Answers |",
+        "|---|---:|---:|---:|---|---|---|---|",
     ]
     for run in rows:
         finished = str(run["finished"])[:16].replace("T", " ")
         lines.append(
             f"| [{run['notebook']}](../../notebooks/{run['notebook']}.ipynb) "
             f"| {run['seconds']:.1f} | {run['cells']} | {run['warnings']} "
-            f"| {finished} | {run['mode']} | `{run['model']}` |"
+            f"| {finished} | {run['mode']} | `{run['model']}` | {_counted(run['answers'])} |"
         )
     lines += [
         "",
         "*Mode* is `replay` where recorded answers of the named model were replayed and `live`",
-        "where the model ran; `make book MODE=live` makes the whole book in the second way.",
+        "where the model ran; `make book MODE=live` makes the whole book in the second way. *Warned*",
+        "counts the cells that wrote to standard error; what they wrote stands on the page.",
         "",
     ]
     return "\n".join(lines)
+
+
+def _counted(answers: dict[str, int]) -> str:
+    return ", ".join(f"{count} {how}" for how, count in sorted(answers.items())) or "not counted"
 
 
 def roadmap(layout: Layout) -> str:
