@@ -58,7 +58,9 @@ def plot_slices(
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0%", "25%", "50%", "75%", "100%"])
     axes.set_xlabel(f"{scorer.replace('_', ' ')}, mean and {level:.0%} interval (number of cases)")
     if len(results) > 1:
-        axes.legend(frameon=False, labelcolor=INK, loc="best", fontsize=8)
+        figure.legend(
+            frameon=False, labelcolor=INK, loc="outside upper right", ncols=len(results), fontsize=8
+        )
     return figure
 
 

@@ -15,7 +15,6 @@ from agentops_ref.evals.retrieval import RetrievalResult
 
 if TYPE_CHECKING:
     from rich.table import Table
-    from rich.text import Text
 
 _COLOURS = {"pass": "green", "fail": "red", "undecided": "yellow"}
 
@@ -30,32 +29,36 @@ def slice_table(result: EvalResult, *, scorer: str = "correct", level: float = 0
     table.add_column("slice", no_wrap=True)
     table.add_column("n", justify="right")
     table.add_column(main.replace("_", " "), justify="right")
-    table.add_column(f"{level:.0%} interval", justify="right", no_wrap=True)
+    table.add_column(f"{level:.0%} CI", justify="right", no_wrap=True)
     for name in others:
         table.add_column(name.replace("_", " "), justify="right")
     for slice in (ALL, *result.slices):
         row = result.aggregate(main, slice, level=level)
         cells = [_percent(result.aggregate(name, slice, level=level)) for name in others]
-        interval = f"{row.interval.low:.0%} to {row.interval.high:.0%}" if row.n else "-"
+        interval = f"{100 * row.interval.low:.0f}–{row.interval.high:.0%}" if row.n else "-"
         style = "bold" if slice == ALL else None
         table.add_row(slice, str(row.n), _percent(row), interval, *cells, style=style)
     return table
 
 
-def failure_list(results: Iterable[CaseResult], *, limit: int | None = None) -> Text:
+def failure_list(results: Iterable[CaseResult], *, limit: int | None = None) -> Table:
     """Question, what was expected, what was said and cited, and why that is wrong."""
+    from rich.table import Table
     from rich.text import Text
 
     found = list(results)
-    text = Text()
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(no_wrap=True, style="dim")
+    table.add_column(overflow="fold")
     for result in found[:limit]:
-        text.append(f"{result.case.id}  {result.case.question}\n", style="bold")
+        # Texts, not markup: an answer's square brackets are shown as they are.
+        table.add_row("case", Text(f"{result.case.id}  {result.case.question}", style="bold"))
         for label, value in _lines(result):
-            text.append(f"  {label:<9}", style="dim")
-            text.append(f"{value}\n")
+            table.add_row(label, Text(value))
+        table.add_row()
     if limit is not None and len(found) > limit:
-        text.append(f"... and {len(found) - limit} more\n", style="dim")
-    return text
+        table.add_row("", f"... and {len(found) - limit} more")
+    return table
 
 
 def verdict_table(verdict: Verdict) -> Table:

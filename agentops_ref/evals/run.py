@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import replace
@@ -257,12 +258,10 @@ def _run_metrics(result: EvalResult) -> dict[str, float]:
 
 @contextmanager
 def _quiet(concurrency: int) -> Iterator[None]:
-    """Run MLflow's harness without its progress bar, its closing text and its own autologging.
+    """Run MLflow's harness without its progress bar, warnings, closing text and autologging.
 
     Autologging would repeat the spans that the agents open themselves, and count tokens twice.
     """
-    from mlflow.genai.evaluation import base, harness
-
     workers = {"MLFLOW_GENAI_EVAL_MAX_WORKERS": str(concurrency)}
     logger = logging.getLogger("mlflow.genai")
     level = logger.level
@@ -271,6 +270,10 @@ def _quiet(concurrency: int) -> Iterator[None]:
         return nullcontext()
 
     with ExitStack() as stack:
+        stack.enter_context(warnings.catch_warnings())
+        warnings.filterwarnings("ignore", module=r"mlflow\.")  # of MLflow itself, not of predict
+        from mlflow.genai.evaluation import base, harness
+
         stack.enter_context(patch.dict(os.environ, _ENVIRONMENT | workers))
         for module, name, value in (
             (harness, "tqdm", None),

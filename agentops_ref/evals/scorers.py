@@ -86,13 +86,13 @@ def citation_right(case: Case, answer: Answer) -> Score:
     return Score(name, 0.5, f"{cited[0].document} is right, the quote holds no fact")
 
 
-def numbers_supported(case: Case, answer: Answer) -> Score:
+def numbers_grounded(case: Case, answer: Answer) -> Score:
     """1 when every quantity of the answer stands in an excerpt that the model was shown.
 
     Needs no expectation, so it also scores production traffic; an invented value is found, a real
     value of the wrong model is not.
     """
-    name = "numbers_supported"
+    name = "numbers_grounded"
     if answer.abstained:
         return Score(name, None, "abstained")
     evidence = "\n".join([case.question, *(hit.chunk.text for hit in answer.hits)])
