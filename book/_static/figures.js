@@ -21,7 +21,7 @@
       autosize: true,
     });
     delete merged.width;
-    for (const key of Object.keys(merged)) {
+    for (const key of new Set(["xaxis", "yaxis", ...Object.keys(merged)])) {
       if (/^[xy]axis\d*$/.test(key)) merged[key] = Object.assign({}, merged[key], axis);
     }
     let target = box.querySelector("div");

@@ -70,8 +70,8 @@ def how_the_book_was_run(layout: Layout) -> str:
     lines += [
         "",
         "*Mode* is `replay` where recorded answers of the named model were replayed and `live`",
-        "where the model ran; `make book MODE=live` makes the whole book in the second way. *Warned*",
-        "counts the cells that wrote to standard error; what they wrote stands on the page.",
+        "where the model ran; `make book MODE=live` makes the whole book in the second way.",
+        "*Warned* counts the cells that wrote to standard error; the page shows what they wrote.",
         "",
     ]
     return "\n".join(lines)
