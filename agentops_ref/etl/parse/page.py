@@ -1,0 +1,178 @@
+"""What stands where on a PDF page: words, lines, ruled tables and drawings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from agentops_ref.etl.parse.common import clean
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word; coordinates in points from the page's top left corner."""
+
+    text: str
+    x0: float
+    x1: float
+    top: float
+    bottom: float
+    size: float
+    """Font size in points."""
+    font: str
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """An area of the page, in points."""
+
+    x0: float
+    top: float
+    x1: float
+    bottom: float
+
+    def holds(self, word: Word) -> bool:
+        x, y = (word.x0 + word.x1) / 2, (word.top + word.bottom) / 2
+        return self.x0 - 2 <= x <= self.x1 + 2 and self.top - 2 <= y <= self.bottom + 2
+
+    def near(self, other: Box, distance: float) -> bool:
+        return (
+            self.x0 - distance <= other.x1
+            and other.x0 - distance <= self.x1
+            and self.top - distance <= other.bottom
+            and other.top - distance <= self.bottom
+        )
+
+    def with_(self, other: Box) -> Box:
+        return Box(
+            min(self.x0, other.x0),
+            min(self.top, other.top),
+            max(self.x1, other.x1),
+            max(self.bottom, other.bottom),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Words on one baseline, left to right."""
+
+    words: tuple[Word, ...]
+
+    @property
+    def text(self) -> str:
+        return clean(" ".join(word.text for word in self.words))
+
+    @property
+    def x0(self) -> float:
+        return self.words[0].x0
+
+    @property
+    def top(self) -> float:
+        return min(word.top for word in self.words)
+
+    @property
+    def bottom(self) -> float:
+        return max(word.bottom for word in self.words)
+
+    @property
+    def size(self) -> float:
+        return max(word.size for word in self.words)
+
+    @property
+    def bold(self) -> bool:
+        return all(
+            any(mark in word.font for mark in ("Bold", "Black", "Heavy", "Semibold"))
+            for word in self.words
+        )
+
+    @property
+    def italic(self) -> bool:
+        return all("Italic" in word.font or "Oblique" in word.font for word in self.words)
+
+    @property
+    def phrases(self) -> list[str]:
+        """The line cut where a wide gap separates two labels."""
+        parts = [[self.words[0]]]
+        for word in self.words[1:]:
+            if word.x0 - parts[-1][-1].x1 > 0.8 * word.size:
+                parts.append([])
+            parts[-1].append(word)
+        return [clean(" ".join(word.text for word in part)) for part in parts]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A ruled table: where it stands and its cells, the header row first."""
+
+    box: Box
+    rows: Sequence[Sequence[str | None]]
+
+
+def words_of(page: Any) -> list[Word]:
+    """The words of a page, each of one font and size."""
+    return [
+        Word(
+            text=word["text"],
+            x0=word["x0"],
+            x1=word["x1"],
+            top=word["top"],
+            bottom=word["bottom"],
+            size=word["size"],
+            font=word["fontname"],
+        )
+        for word in page.extract_words(
+            x_tolerance_ratio=0.15, keep_blank_chars=False, extra_attrs=["fontname", "size"]
+        )
+    ]
+
+
+def lines_of(words: list[Word]) -> list[Line]:
+    """Words -> lines, top to bottom; words belong together when their heights overlap by half."""
+    rows: list[list[Word]] = []
+    for word in sorted(words, key=lambda word: (word.top, word.x0)):
+        middle = (word.top + word.bottom) / 2
+        for row in rows[-3:]:
+            if row[0].top < middle < row[0].bottom:
+                row.append(word)
+                break
+        else:
+            rows.append([word])
+    return [Line(tuple(sorted(row, key=lambda word: word.x0))) for row in rows]
+
+
+def tables_of(page: Any) -> list[Table]:
+    """Ruled tables with at least two rows and two columns."""
+    found = []
+    for table in page.find_tables():
+        rows = table.extract(x_tolerance_ratio=0.15)
+        if len(rows) < 2 or max(map(len, rows)) < 2:
+            continue
+        cells = [cell for row in rows for cell in row]
+        if sum(1 for cell in cells if cell and cell.strip()) < 0.4 * len(cells):
+            continue
+        found.append(Table(Box(*map(float, table.bbox)), rows))
+    return found
+
+
+def figures(page: Any, tables: list[Table]) -> list[Box]:
+    """Areas where at least three strokes stand close together outside the tables."""
+    groups: list[tuple[Box, int]] = []
+    for stroke in (*page.rects, *page.curves, *page.lines):
+        box = Box(stroke["x0"], stroke["top"], stroke["x1"], stroke["bottom"])
+        is_rule = box.x1 - box.x0 > 0.6 * float(page.width) and box.bottom - box.top < 3
+        if is_rule or any(table.box.near(box, 2) for table in tables):
+            continue
+        count = 1
+        apart = []
+        for other, strokes in groups:
+            if other.near(box, 12):
+                box, count = box.with_(other), count + strokes
+            else:
+                apart.append((other, strokes))
+        groups = [*apart, (box, count)]
+    return [
+        box
+        for box, count in groups
+        if count >= 3 and box.x1 - box.x0 > 40 and box.bottom - box.top > 25
+    ]

@@ -1,0 +1,223 @@
+"""PDF: text and ruled tables with their pages; a page that is only a picture goes to OCR."""
+
+from __future__ import annotations
+
+import io
+import re
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from itertools import pairwise
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from agentops_ref.etl.parse.common import BULLET, NUMBERED, element, join_lines, table_text
+from agentops_ref.etl.parse.page import Line, Table, Word, figures, lines_of, tables_of, words_of
+from agentops_ref.etl.parse.scan import elements_of_scan
+from agentops_ref.records import Element
+
+if TYPE_CHECKING:
+    from agentops_ref.etl.parse import Ocr
+
+RENDER_SCALE = 2.0
+"""Pixels per point of a page that goes to OCR: 144 dots per inch."""
+MARGIN = 0.085
+"""Share of the page's height, above and below, where running headers and footers stand."""
+_PAGE_NUMBER = re.compile(
+    r"^(page|seite|side|sida)?\s*\d+\s*((of|/|von|av)\s*\d+)?$", re.IGNORECASE
+)
+_CAPTION = re.compile(r"^(figure|fig\.|table)\s*\d+\b", re.IGNORECASE)
+_PDFIUM = threading.Lock()
+"""PDFium may not be entered by two threads at once."""
+
+
+def parse_pdf(name: str, data: bytes, ocr: Ocr) -> list[Element]:
+    """Elements of all pages; running headers and footers are left out."""
+    import pdfplumber
+
+    found: list[Element] = []
+    with pdfplumber.open(io.BytesIO(data)) as document:
+        pages = []
+        for page in document.pages:
+            words = words_of(page)
+            tables = tables_of(page)
+            pages.append((page, words, tables))
+        sizes = Counter(round(word.size, 1) for _, words, _ in pages for word in words)
+        body = sizes.most_common(1)[0][0] if sizes else 0.0
+        furniture = _furniture([(page.height, lines_of(words)) for page, words, _ in pages])
+        vocabulary = Counter(word.text.lower() for _, words, _ in pages for word in words)
+        for page, words, tables in pages:
+            if _is_picture(page, words):
+                found += elements_of_scan(
+                    ocr.read(_render(data, page.page_number)), page=page.page_number
+                )
+            else:
+                found += _page(page, words, tables, body, furniture, vocabulary)
+            page.close()
+    return _joined(found)
+
+
+def _is_picture(page: Any, words: list[Word]) -> bool:
+    """Whether the page has next to no text layer, but a picture over half of it."""
+    if sum(len(word.text) for word in words) >= 40:
+        return False
+    area = float(page.width * page.height)
+    return any(
+        (image["x1"] - image["x0"]) * (image["bottom"] - image["top"]) > 0.5 * area
+        for image in page.images
+    )
+
+
+def _render(data: bytes, number: int) -> bytes:
+    import pypdfium2
+
+    with _PDFIUM:
+        document = pypdfium2.PdfDocument(data)
+        try:
+            image = document[number - 1].render(scale=RENDER_SCALE).to_pil().convert("RGB")
+        finally:
+            document.close()
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
+
+
+def _furniture(pages: list[tuple[float, list[Line]]]) -> set[str]:
+    """Texts, digits masked, that stand in the margins of at least half the pages."""
+    counts: Counter[str] = Counter()
+    for height, lines in pages:
+        counts.update({_masked(line) for line in lines if _in_margin(line, height)})
+    return {text for text, count in counts.items() if count >= max(2, len(pages) / 2)}
+
+
+def _masked(line: Line) -> str:
+    return re.sub(r"\d+", "#", line.text)
+
+
+def _in_margin(line: Line, height: float) -> bool:
+    return line.bottom < MARGIN * height or line.top > (1 - MARGIN) * height
+
+
+def _is_furniture(line: Line, height: float, body: float, furniture: set[str]) -> bool:
+    """Repeated, a page number, or set smaller than the text (on a page that stands alone)."""
+    return _in_margin(line, height) and (
+        _masked(line) in furniture or bool(_PAGE_NUMBER.match(line.text)) or line.size < 0.95 * body
+    )
+
+
+def _page(
+    page: Any,
+    words: list[Word],
+    tables: list[Table],
+    body: float,
+    furniture: set[str],
+    vocabulary: Counter[str],
+) -> Iterator[Element]:
+    number, height = page.page_number, float(page.height)
+    drawings = figures(page, tables)
+    boxes = [table.box for table in tables] + drawings
+    free = [word for word in words if not any(box.holds(word) for box in boxes)]
+    lines = [line for line in lines_of(free) if not _is_furniture(line, height, body, furniture)]
+    # Everything in reading order: paragraphs are cut where a table or figure stands between.
+    stops = [(box.top, index) for index, box in enumerate(boxes)]
+    run: list[Line] = []
+    things: list[tuple[float, Line | int]] = [(line.top, line) for line in lines]
+    for _, thing in sorted([*things, *stops], key=lambda item: item[0]):
+        if isinstance(thing, Line):
+            run.append(thing)
+            continue
+        yield from _text(run, body, number, before_table=thing < len(tables))
+        run = []
+        if thing < len(tables):
+            rows = [[_cell(cell, vocabulary) for cell in row] for row in tables[thing].rows]
+            yield from element("table", table_text(rows), page=number)
+        else:
+            inside = [word for word in words if boxes[thing].holds(word)]
+            labels = dict.fromkeys(label for line in lines_of(inside) for label in line.phrases)
+            yield from element("figure", "; ".join(labels), page=number)
+    yield from _text(run, body, number, before_table=False)
+
+
+def _cell(text: str | None, vocabulary: Counter[str]) -> str:
+    """A cell's lines joined; a word that a narrow column broke is one word again."""
+    lines = (text or "").split("\n")
+    joined = lines[0]
+    for line in lines[1:]:
+        left, right = joined.rsplit(" ", 1)[-1], line.split(" ", 1)[0]
+        whole = (left + right).lower()
+        broken = (
+            left.isalpha()
+            and right.isalpha()
+            and right.islower()
+            and (vocabulary[whole] > 0 or vocabulary[whole + "s"] > 0)
+        )
+        joined = joined + line if broken else join_lines([joined, line])
+    return joined
+
+
+def _text(lines: list[Line], body: float, page: int, *, before_table: bool) -> Iterator[Element]:
+    """Lines -> titles, captions, list items and paragraphs."""
+    if not lines:
+        return
+    pitches = [
+        below.top - above.top
+        for above, below in pairwise(lines)
+        if abs(below.size - above.size) < 0.3 and below.top - above.top < 2 * body
+    ]
+    pitch = min(median(pitches), 1.45 * body) if pitches else 1.3 * body
+    groups: list[tuple[str, list[Line]]] = []
+    for line in lines:
+        kind = _kind(line, body)
+        if groups:
+            before, group = groups[-1]
+            last = group[-1]
+            close = line.top - last.top < 1.25 * max(pitch, 1.3 * line.size)
+            goes_on = kind == before or (before == "list" and kind == "text")
+            alike = abs(line.size - last.size) < 0.3
+            starts = kind == "list" or bool(_CAPTION.match(line.text))
+            indented = before != "list" or line.x0 > group[0].x0 - 1
+            if close and goes_on and alike and not starts and indented:
+                group.append(line)
+                continue
+        groups.append((kind, [line]))
+    for index, (kind, group) in enumerate(groups):
+        text = join_lines([line.text for line in group])
+        last_one = index == len(groups) - 1
+        names_table = before_table and len(text) < 80 and not text.endswith((".", ":"))
+        small = all(line.italic or line.size < 0.95 * body for line in group)
+        if kind == "list":
+            yield from element("list", BULLET.sub("", text), page=page)
+        elif kind == "title":
+            yield from element("title", text, page=page)
+        elif _CAPTION.match(text) or (small and len(text) < 120) or (names_table and last_one):
+            yield from element("caption", text, page=page)
+        else:
+            yield from element("text", text, page=page)
+
+
+def _kind(line: Line, body: float) -> str:
+    if BULLET.match(line.text) or (NUMBERED.match(line.text) and not line.bold):
+        return "list"
+    larger = line.size > 1.08 * body
+    if (larger or (line.bold and line.size > 0.95 * body)) and len(line.text) < 120:
+        return "title"
+    return "text"
+
+
+def _joined(elements: list[Element]) -> list[Element]:
+    """A paragraph that a page break cut in two is one again, on the page where it begins."""
+    joined: list[Element] = []
+    for item in elements:
+        last = joined[-1] if joined else None
+        if (
+            last is not None
+            and last.kind == item.kind == "text"
+            and last.page != item.page
+            and last.confidence is None
+            and not last.text.endswith((".", ":", "!", "?", ";"))
+            and item.text[:1].islower()
+        ):
+            joined[-1] = Element("text", join_lines([last.text, item.text]), last.page)
+        else:
+            joined.append(item)
+    return joined

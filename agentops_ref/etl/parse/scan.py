@@ -1,0 +1,141 @@
+"""Lines that an OCR engine found -> titles, "Label: value" lines and paragraphs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean, median
+from typing import TYPE_CHECKING
+
+from agentops_ref.etl.parse.common import CELL, clean, element, is_worded, join_lines
+from agentops_ref.records import Element
+
+if TYPE_CHECKING:
+    from agentops_ref.etl.parse import OcrLine
+
+MIN_CONFIDENCE = 0.3
+"""Specks and stains that were read as letters score below; real text scores above 0.8."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    text: str
+    confidence: float
+    left: float
+    right: float
+    middle: float
+    height: float
+
+
+def elements_of_scan(lines: Sequence[OcrLine], *, page: int | None = None) -> list[Element]:
+    """Put recognised lines into reading order and give them structure.
+
+    Cells beside each other become "Label: value"; three or more in several rows a table. A line
+    that is markedly taller than the others is a title.
+    """
+    rows = _rows(_upright(lines))
+    if not rows:
+        return []
+    normal = median(cell.height for row in rows for cell in row)
+    found: list[Element] = []
+    block: list[list[_Cell]] = []
+    previous = ""
+    for row in rows:
+        shape = _shape(row, normal)
+        gap = row[0].middle - block[-1][0].middle if block else 0.0
+        if block and (shape != previous or gap > 3.5 * normal):
+            found += _block(previous, block, page)
+            block = []
+        block.append(row)
+        previous = shape
+    if block:
+        found += _block(previous, block, page)
+    return found
+
+
+def _shape(row: list[_Cell], normal: float) -> str:
+    if max(cell.height for cell in row) > 1.25 * normal and len(row) < 3:
+        return "title"
+    return {1: "text", 2: "fields"}.get(len(row), "table")
+
+
+def _block(shape: str, rows: list[list[_Cell]], page: int | None) -> list[Element]:
+    confidence = round(fmean(cell.confidence for row in rows for cell in row), 3)
+    match shape:
+        case "title":
+            text = " ".join(cell.text for row in rows for cell in row)
+            return list(element("title", text, page=page, confidence=confidence))
+        case "fields":
+            text = "\n".join(f"{label.text.rstrip(' :')}: {value.text}" for label, value in rows)
+        case "table" if len(rows) > 1:
+            text = "\n".join(CELL.join(cell.text for cell in row) for row in rows)
+            return list(element("table", text, page=page, confidence=confidence))
+        case "table":
+            text = " ".join(cell.text for cell in rows[0])
+        case _:
+            text = "\n".join(_paragraphs([row[0] for row in rows]))
+    return list(element("text", text, page=page, confidence=confidence))
+
+
+def _paragraphs(lines: list[_Cell]) -> list[str]:
+    """Join lines that continue each other: close, aligned, and the first one runs to the edge."""
+    edge = max(line.right for line in lines)
+    groups: list[list[_Cell]] = []
+    for line in lines:
+        last = groups[-1][-1] if groups else None
+        if (
+            last is not None
+            and line.middle - last.middle < 2.2 * last.height
+            and abs(line.left - last.left) < 2 * last.height
+            and last.right > line.left + 0.75 * (edge - line.left)
+            and not last.text.endswith((".", ":"))
+        ):
+            groups[-1].append(line)
+        else:
+            groups.append([line])
+    return [join_lines([line.text for line in group]) for group in groups]
+
+
+def _upright(lines: Sequence[OcrLine]) -> list[_Cell]:
+    """Boxes as upright cells: the page's skew, taken from the longer lines, is turned back."""
+    usable = [
+        line
+        for line in lines
+        if line.confidence >= MIN_CONFIDENCE and is_worded(line.text) and len(line.box) == 4
+    ]
+    angles = []
+    for line in usable:
+        (x0, y0), (x1, y1) = line.box[0], line.box[1]
+        if x1 - x0 > 100:
+            angles.append(math.atan2(y1 - y0, x1 - x0))
+    angle = median(angles) if angles else 0.0
+    cosine, sine = math.cos(-angle), math.sin(-angle)
+    cells = []
+    for line in usable:
+        xs = [x * cosine - y * sine for x, y in line.box]
+        ys = [x * sine + y * cosine for x, y in line.box]
+        cells.append(
+            _Cell(
+                text=clean(line.text),
+                confidence=float(line.confidence),
+                left=min(xs),
+                right=max(xs),
+                middle=fmean(ys),
+                height=max(1.0, (ys[3] + ys[2] - ys[1] - ys[0]) / 2),
+            )
+        )
+    return cells
+
+
+def _rows(cells: list[_Cell]) -> list[list[_Cell]]:
+    rows: list[list[_Cell]] = []
+    for cell in sorted(cells, key=lambda cell: cell.middle):
+        if rows:
+            row = rows[-1]
+            middle = fmean(other.middle for other in row)
+            if abs(cell.middle - middle) < 0.5 * min(cell.height, row[0].height):
+                row.append(cell)
+                continue
+        rows.append([cell])
+    return [sorted(row, key=lambda cell: cell.left) for row in rows]

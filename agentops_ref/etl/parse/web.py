@@ -1,0 +1,62 @@
+"""HTML and Markdown, through unstructured; what a browser would not show never becomes text."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from agentops_ref.etl.parse.common import clean, decode, element
+from agentops_ref.etl.parse.convert import convert, set_up
+from agentops_ref.records import Element
+
+if TYPE_CHECKING:
+    from agentops_ref.etl.parse import Ocr
+
+_UNSEEN = ("script", "style", "noscript", "template", "iframe", "object", "svg", "nav", "footer")
+_FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
+_DECLARATION = re.compile(r"\A\s*<\?xml[^>]*\?>")
+
+
+def parse_html(name: str, data: bytes, ocr: Ocr) -> list[Element]:
+    """A web page without its navigation, footer, scripts and hidden parts."""
+    head = data[:2048].decode("latin-1")
+    declared = re.search(r"charset=[\"']?([\w-]+)", head, re.IGNORECASE)
+    return elements_of_html(decode(name, data, charset=declared.group(1) if declared else None))
+
+
+def parse_markdown(name: str, data: bytes, ocr: Ocr) -> list[Element]:
+    """Markdown with tables; front matter is data about the text and left out."""
+    from markdown_it import MarkdownIt
+
+    source = _FRONT_MATTER.sub("", decode(name, data))
+    return elements_of_html(MarkdownIt("commonmark").enable("table").render(source))
+
+
+def elements_of_html(text: str) -> list[Element]:
+    """HTML text -> elements."""
+    set_up()
+    from lxml import etree, html  # type: ignore[import-untyped]
+    from unstructured.partition.html import partition_html
+
+    if not clean(text):
+        return []
+    root = html.document_fromstring(_DECLARATION.sub("", text))
+    etree.strip_elements(root, *_UNSEEN, etree.Comment, with_tail=False)
+    for node in list(root.iter()):
+        if _is_hidden(node):
+            node.drop_tree()
+    title = clean(root.findtext(".//title") or "")
+    found = list(convert(partition_html(text=html.tostring(root, encoding="unicode"))))
+    if title and not any(item.kind == "title" for item in found):
+        found[:0] = element("title", title)
+    return found
+
+
+def _is_hidden(node: Any) -> bool:
+    style = re.sub(r"\s", "", node.get("style") or "").lower()
+    return (
+        node.get("hidden") is not None
+        or node.get("aria-hidden") == "true"
+        or "display:none" in style
+        or "visibility:hidden" in style
+    )
