@@ -11,8 +11,15 @@
   function draw(box) {
     const { data, layout } = JSON.parse(box.querySelector("script").textContent);
     const colour = ink();
-    const axis = { gridcolor: colour.line, zerolinecolor: colour.line, linecolor: colour.line };
+    // In the template, where a colour does not switch a grid on.
+    const template = structuredClone(layout.template || {});
+    template.layout = template.layout || {};
+    for (const key of ["xaxis", "yaxis"]) {
+      const axis = { gridcolor: colour.line, zerolinecolor: colour.line, linecolor: colour.line };
+      template.layout[key] = Object.assign({}, template.layout[key], axis);
+    }
     const merged = Object.assign({}, layout, {
+      template,
       paper_bgcolor: "rgba(0,0,0,0)",
       plot_bgcolor: "rgba(0,0,0,0)",
       font: Object.assign({}, layout.font, { color: colour.text }),
@@ -21,9 +28,6 @@
       autosize: true,
     });
     delete merged.width;
-    for (const key of new Set(["xaxis", "yaxis", ...Object.keys(merged)])) {
-      if (/^[xy]axis\d*$/.test(key)) merged[key] = Object.assign({}, merged[key], axis);
-    }
     let target = box.querySelector("div");
     if (!target) {
       target = document.createElement("div");
