@@ -3,8 +3,8 @@
 Taught in chapter 3. Pure: equal elements and settings give equal chunks, and no word is lost: each
 is in a chunk's text or, for titles, in its context line.
 
-A chunk never crosses a page or a section, so that its page and its context hold for all of it; only
-sections of a few words are merged with the next one, and then their headings are in the text.
+A chunk never crosses a page, so that its page holds for all of it, and crosses a section only where
+sections are short: they are merged with their neighbours and keep their headings in the text.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ CHUNKER_VERSION = "1"
 """Part of the ETL's recipe: raise it when the same elements give other chunks."""
 
 TINY_CHARS = 80
-"""A section with less text than this is merged with the next one on its page."""
+"""Text shorter than this says too little by itself; it is added to its neighbour if that fits."""
+SMALL_CHARS = 200
+"""A section shorter than this is merged with its neighbour on the page up to the target size."""
 
 _SENTENCE_END = re.compile(r"(?<=[.!?;])\s+(?=[A-Z0-9\"'(\[])")
 _SEPARATORS = (
@@ -66,7 +68,7 @@ def chunk(
     title = " ".join(title.split())
     metadata = {**kind_and_tenant(document), "title": title}
     chunks: list[Chunk] = []
-    for section in _merged(_sections(elements, settings.max_chars), settings):
+    for section in _merged(_sections(elements, title, settings.max_chars), settings):
         context = _context(title, section.titles)
         for piece in _packed(section.pieces, settings):
             chunks.append(_chunk(len(chunks), piece, context, document, version, metadata))
@@ -126,8 +128,11 @@ def _context(title: str, sections: Iterable[str]) -> str:
 # --- elements to sections ---------------------------------------------------------------------
 
 
-def _sections(elements: Sequence[Element], limit: int) -> Iterator[_Section]:
-    """Cut at titles and pages. Titles without a text between them name one section together."""
+def _sections(elements: Sequence[Element], title: str, limit: int) -> Iterator[_Section]:
+    """Cut at titles and pages. Titles without a text between them name one section together.
+
+    The document's own title names no section; it is in every chunk's context.
+    """
     titles: list[Element] = []
     body: list[Element] = []
     for item in elements:
@@ -135,7 +140,8 @@ def _sections(elements: Sequence[Element], limit: int) -> Iterator[_Section]:
             if body:
                 yield _section(titles, body, limit)
                 titles, body = [], []
-            titles.append(item)
+            if " ".join(item.text.split()) != title:
+                titles.append(item)
         elif item.text.strip():
             if body and item.page != body[-1].page:
                 yield _section(titles, body, limit)
@@ -213,56 +219,58 @@ def _filled(parts: list[str], joint: str, text: str, limit: int) -> list[str]:
 
 
 def _merged(sections: Iterable[_Section], settings: ChunkConfig) -> Iterator[_Section]:
-    """Join a section of a few words with the next one on its page, their headings in the text."""
+    """Join short neighbours on one page; the text then holds their headings."""
     held: _Section | None = None
     for section in sections:
-        if held is not None:
-            joined = _join(held, section)
-            if held.page == section.page and joined.size <= settings.max_chars:
-                section = joined
-            else:
-                yield held
-            held = None
-        if section.size < TINY_CHARS:
+        if held is None:
             held = section
+            continue
+        joined = _join(held, section)
+        smaller = min(held.size, section.size)
+        limit = settings.max_chars if smaller < TINY_CHARS else settings.target_chars
+        if held.page == section.page and smaller < SMALL_CHARS and joined.size <= limit:
+            held = joined
         else:
-            yield section
+            yield held
+            held = section
     if held is not None:
         yield held
 
 
 def _join(first: _Section, second: _Section) -> _Section:
-    """One piece; the second section's headings become lines, the first one's stay its context."""
-    headings = [_Piece(title, second.page) for title in second.titles]
-    return _Section(first.titles, (reduce(_append, [*first.pieces, *headings, *second.pieces]),))
+    """One piece in which each section's headings are lines; no section is its context any more."""
+    pieces = [
+        piece
+        for section in (first, second)
+        for piece in (*(_Piece(title, section.page) for title in section.titles), *section.pieces)
+    ]
+    return _Section((), (reduce(_append, pieces),))
 
 
 def _packed(pieces: Sequence[_Piece], settings: ChunkConfig) -> Iterator[_Piece]:
     """Fill chunks up to the target.
 
-    A table that would fit into one chunk is not begun at the end of another, and a last bit is
+    A table that would fit into one chunk is not begun at the end of another, and a short rest is
     added to the chunk before it if it fits.
     """
-    current: _Piece | None = None
-    for index, piece in enumerate(pieces):
-        if current is None:
-            current = piece
-            continue
+    limit = settings.max_chars
+    current = pieces[0]
+    for index, piece in enumerate(pieces[1:], 1):
         longer = _append(current, piece)
-        is_crumb = index == len(pieces) - 1 and len(longer.text) - len(current.text) < TINY_CHARS
-        fits = len(longer.text) <= settings.max_chars
-        if piece.header and piece.header != current.header:
-            rest = [other for other in pieces[index:] if other.header == piece.header]
-            table = reduce(_append, rest)
-            together = len(current.text) + 1 + len(table.text) <= settings.max_chars
-            fits = fits and (together or len(table.text) > settings.max_chars)
-        if fits and (len(current.text) < settings.target_chars or is_crumb):
+        fits = len(longer.text) <= limit
+        if fits and piece.header and piece.header != current.header:
+            table = reduce(_append, (row for row in pieces[index:] if row.header == piece.header))
+            whole = len(current.text) + 1 + len(table.text)
+            fits = whole <= limit or len(table.text) > limit
+        if fits and len(current.text) >= settings.target_chars:
+            whole = len(reduce(_append, pieces[index:], current).text)
+            fits = whole <= limit and whole - len(current.text) < SMALL_CHARS
+        if fits:
             current = longer
         else:
             yield current
             current = piece
-    if current is not None:
-        yield current
+    yield current
 
 
 def _append(current: _Piece, piece: _Piece) -> _Piece:

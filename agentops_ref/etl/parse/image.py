@@ -16,7 +16,7 @@ MAX_PIXELS = 50_000_000
 
 
 def parse_image(name: str, data: bytes, ocr: Ocr) -> list[Element]:
-    """Read the text of a PNG or JPEG; an image is one page, so its elements have none."""
+    """Read the text of a PNG or JPEG; the image is page 1."""
     from PIL import Image, ImageOps
 
     with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as image:
@@ -25,4 +25,4 @@ def parse_image(name: str, data: bytes, ocr: Ocr) -> list[Element]:
         image.load()
         buffer = io.BytesIO()
         ImageOps.exif_transpose(image).convert("RGB").save(buffer, "PNG", compress_level=1)
-    return elements_of_scan(ocr.read(buffer.getvalue()))
+    return elements_of_scan(ocr.read(buffer.getvalue()), page=1)
