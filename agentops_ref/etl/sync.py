@@ -179,7 +179,7 @@ def _draft(
     except DocumentError as error:
         entry = _failed(name, fingerprint, content, old, stages, str(error))
         raise _Quarantined(entry) from error
-    except (AgentOpsError, MemoryError):
+    except (AgentOpsError, ImportError, MemoryError):
         raise  # not the document's fault: a missing model, a wrong call
     except Exception as error:
         # Unreadable just now, or a parser's bug: the others go on, this one is retried each time.
