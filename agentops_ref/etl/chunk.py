@@ -149,8 +149,8 @@ def _sections(elements: Sequence[Element], title: str, limit: int) -> Iterator[_
             body.append(item)
     if body:
         yield _section(titles, body, limit)
-    elif titles:  # headings at the end, with nothing under them
-        yield _section(titles[:-1], [replace(titles[-1], kind="text")], limit)
+    elif elements and elements[-1].kind == "title":  # with nothing under it
+        yield _section(titles[:-1], [replace(elements[-1], kind="text")], limit)
 
 
 def _section(titles: list[Element], body: list[Element], limit: int) -> _Section:

@@ -77,7 +77,11 @@ def _shown(cell: Any) -> str:
         case bool():
             return "yes" if value else "no"
         case datetime.datetime():
-            return value.date().isoformat() if not value.time() else value.isoformat(" ")
+            return (
+                value.date().isoformat()
+                if value.time() == datetime.time.min
+                else value.isoformat(" ")
+            )
         case datetime.date() | datetime.time():
             return value.isoformat()
         case int() | float():
