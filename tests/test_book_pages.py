@@ -219,6 +219,8 @@ def test_a_missing_page_is_an_error_and_a_draft_leaves_it_out(own_book: Layout) 
     toc = (own_book.staged / "_toc.yml").read_text()
     assert "01-what-is-an-agent" in toc
     assert "03-ingestion" not in toc
+    with pytest.raises(OperatorError, match="not executed since something changed: 01-what"):
+        render(own_book)
     page = (own_book.staged / "notebooks" / "01-what-is-an-agent.ipynb").read_text()
     assert "answers of `a-model`, recorded once and replayed but for 1 of 3, given live" in page
 

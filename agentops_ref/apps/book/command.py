@@ -33,7 +33,7 @@ def book(context: click.Context) -> None:
 only = click.option("--only", multiple=True, metavar="NAME", help="A notebook; may be repeated.")
 force = click.option("--force", is_flag=True, help="Do what is unchanged as well.")
 jobs = click.option("--jobs", default=2, show_default=True, help="Notebooks at a time.")
-draft = click.option("--draft", is_flag=True, help="Leave out pages that do not exist yet.")
+draft = click.option("--draft", is_flag=True, help="Leave out missing pages, allow old results.")
 mode = click.option("--mode", help="How models answer: live, replay, record, scripted.")
 
 

@@ -55,21 +55,22 @@ def how_the_book_was_run(layout: Layout) -> str:
         return "\n".join([*lines, "No notebook has been executed in this build.", ""])
     lines += [
         f"Python {table['python']}; {len(rows)} notebooks; "
-        f"{sum(run['seconds'] for run in rows):.0f} seconds in all.",
+        f"{sum(run['seconds'] for run in rows):.0f} seconds in all. Chat model: "
+        f"{', '.join(sorted({'`' + run['model'] + '`' for run in rows}))}.",
         "",
-        "| Notebook | Seconds | Code cells | Warned | Finished (UTC) | Mode | Model | Answers |",
-        "|---|---:|---:|---:|---|---|---|---|",
+        "| Notebook | Seconds | Code cells | Warned | Finished (UTC) | Mode | Answers |",
+        "|---|---:|---:|---:|---|---|---|",
     ]
     for run in rows:
         finished = str(run["finished"])[:16].replace("T", " ")
         lines.append(
             f"| [{run['notebook']}](../../notebooks/{run['notebook']}.ipynb) "
             f"| {run['seconds']:.1f} | {run['cells']} | {run['warnings']} "
-            f"| {finished} | {run['mode']} | `{run['model']}` | {_counted(run['answers'])} |"
+            f"| {finished} | {run['mode']} | {_counted(run['answers'])} |"
         )
     lines += [
         "",
-        "*Mode* is `replay` where recorded answers of the named model were replayed and `live`",
+        "*Mode* is `replay` where recorded answers of the model were replayed and `live`",
         "where the model ran; `make book MODE=live` makes the whole book in the second way.",
         "*Warned* counts the cells that wrote to standard error; the page shows what they wrote.",
         "",

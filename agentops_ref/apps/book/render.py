@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from agentops_ref.apps.book.execute import RECORD
+from agentops_ref.apps.book.execute import RECORD, stale
 from agentops_ref.apps.book.figures import localise
 from agentops_ref.apps.book.layout import (
     Layout,
@@ -46,13 +46,21 @@ def render(layout: Layout, *, draft: bool = False, force: bool = False) -> Rende
     Parameters
     ----------
     draft
-        Leave out the pages of ``_toc.yml`` that do not exist yet instead of failing.
+        For authors: leave out the pages of ``_toc.yml`` that do not exist yet, and show results
+        that are older than their sources, instead of failing.
 
     Raises
     ------
     DeveloperError
-        A page gives a warning, is missing, or would fetch something from a network.
+        A page gives a warning, or would fetch something from a network.
+    OperatorError
+        A notebook has to be executed first.
     """
+    if not draft and (old := stale(layout)):
+        raise OperatorError(
+            f"not executed since something changed: {', '.join(old)} (`make book` executes them; "
+            "--draft shows the pages as they are)"
+        )
     stage(layout, draft=draft, environ=os.environ)
     index = layout.html / "index.html"
     digest = _digest(layout)
