@@ -85,8 +85,11 @@ class StageCache:
         path = self.folder / "vectors.sqlite"
         try:
             database = _open(path)
+        except sqlite3.OperationalError:
+            raise  # busy, or the disk is full; not the file's fault
         except sqlite3.DatabaseError:
-            path.unlink(missing_ok=True)  # damaged; everything in it can be made again
+            for ending in ("", "-wal", "-shm"):  # damaged; everything in it can be made again
+                path.with_name(path.name + ending).unlink(missing_ok=True)
             database = _open(path)
         with closing(database):
             yield database

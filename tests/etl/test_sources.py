@@ -1,0 +1,108 @@
+"""Listing a folder: complete or saying why not, nothing from outside."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from agentops_ref.errors import OperatorError
+from agentops_ref.etl import FolderSource
+from tests.etl.fakes import write
+
+
+def names(source: FolderSource) -> list[str]:
+    return [item.document for item in source.list().items]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return write(
+        tmp_path / "docs",
+        {
+            "b.md": "b",
+            "a/z.txt": "zz",
+            "a/deep/er/x.pdf": "x",
+            ".hidden": "h",
+            "a/.git/config": "h",
+            "a/~$lock.docx": "l",
+        },
+    )
+
+
+def test_a_listing_is_sorted_and_relative(root: Path) -> None:
+    listing = FolderSource(root).list()
+    assert [i.document for i in listing.items] == ["a/deep/er/x.pdf", "a/z.txt", "b.md"]
+    assert (listing.complete, listing.problem, listing.source) == (True, "", str(root))
+    status = (root / "a/z.txt").stat()
+    item = listing.items[1]
+    assert (item.size, item.fingerprint) == (2, f"{status.st_size}-{status.st_mtime_ns}")
+
+
+@pytest.mark.parametrize(
+    ("include", "exclude", "expected"),
+    [
+        (["**/*.txt"], [], ["a/z.txt"]),
+        (["*"], ["**/.*"], ["b.md"]),
+        (["a/**"], ["**/.*", "**/~$*"], ["a/deep/er/x.pdf", "a/z.txt"]),
+        (["**/*"], ["a/deep", "**/.*", "**/~*"], ["a/z.txt", "b.md"]),
+        (["**/?.md", "**/*.pdf"], ["b.m"], ["a/deep/er/x.pdf", "b.md"]),
+    ],
+)
+def test_patterns(root: Path, include: list[str], exclude: list[str], expected: list[str]) -> None:
+    assert names(FolderSource(root, include, exclude)) == expected
+
+
+def test_a_missing_root_names_the_command(tmp_path: Path) -> None:
+    with pytest.raises(OperatorError, match=r"nowhere.*agentops corpus build"):
+        FolderSource(tmp_path / "nowhere").list()
+
+
+def test_links_out_of_the_root_are_ignored(root: Path, tmp_path: Path) -> None:
+    secret = write(tmp_path, {"secret.txt": "s"}) / "secret.txt"
+    (root / "out.txt").symlink_to(secret)
+    (root / "outside").symlink_to(tmp_path)
+    (root / "circle").symlink_to(root)
+    (root / "dangling.txt").symlink_to(tmp_path / "nothing")
+    (root / "inside.txt").symlink_to(root / "a/z.txt")
+    assert names(FolderSource(root)) == ["a/deep/er/x.pdf", "a/z.txt", "b.md", "inside.txt"]
+    with pytest.raises(PermissionError):
+        FolderSource(root).read("out.txt")
+    with pytest.raises(PermissionError):
+        FolderSource(root).read("../secret.txt")
+
+
+def test_a_folder_that_cannot_be_listed_makes_the_listing_incomplete(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scandir = os.scandir
+
+    def refuse(path: Path) -> object:
+        if Path(path).name == "deep":
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)  # permissions do not stop root, who runs CI
+    listing = FolderSource(root).list()
+    assert not listing.complete
+    assert listing.problem == "cannot list a/deep: Permission denied"
+    assert [i.document for i in listing.items] == ["a/z.txt", "b.md"]
+
+
+def test_odd_file_names(root: Path) -> None:
+    for name in ("it's.txt", "på ß 漢.txt", "new\nline.txt"):
+        write(root, {name: "x"})
+        assert name in names(FolderSource(root))
+        assert FolderSource(root).read(name) == b"x"
+    try:
+        Path(os.fsdecode(os.fsencode(root) + b"/\xff.txt")).write_text("x")
+    except OSError:
+        return  # this file system takes UTF-8 only
+    assert "not UTF-8" in FolderSource(root).list().problem
+
+
+def test_an_empty_folder_is_complete(tmp_path: Path) -> None:
+    listing = FolderSource(tmp_path).list()
+    assert listing.complete
+    assert listing.items == ()
