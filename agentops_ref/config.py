@@ -203,6 +203,15 @@ class Config:
 
         return Path(platformdirs.user_cache_dir("agentops-ref")) / "weights"
 
+    def prompts(self, name: str) -> Path:
+        """Folder that holds the prompt ``name``: the project's own, else the shipped one.
+
+        So a project states only the prompts that it changes.
+        """
+        own = self.path(self.paths.prompts)
+        shipped = shipped_config_dir() / "prompts"
+        return shipped if (shipped / name).is_file() and not (own / name).is_file() else own
+
     def path(self, value: Path | str) -> Path:
         """Resolve ``value`` against the project's root folder; ``~`` is the home folder."""
         path = Path(value).expanduser()

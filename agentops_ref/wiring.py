@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 Progress = Callable[[str, int, int], None]
 """(stage, done, total)"""
 
+TOOL_STEP = "tool_step.md"
+
 PARTS: dict[str, dict[str, str]] = {
     "source": {"folder": "agentops_ref.etl.sources:FolderSource"},
     "sink": {
@@ -80,7 +82,7 @@ class App:
             self.config.models,
             recordings=self.config.path(paths.recordings),
             weights=self.config.weights,
-            prompts=self.config.path(paths.prompts),
+            prompts=self.config.prompts(TOOL_STEP),
         )
 
     @cached_property
@@ -182,12 +184,16 @@ class App:
 
         return DeltaTables(self.config.path(self.config.etl.tables.uri))
 
-    def sync_tables(self) -> Mapping[str, Mapping[str, int]]:
+    def sync_tables(
+        self, *, allow_mass_deletion: bool = False
+    ) -> Mapping[str, Mapping[str, int]]:
         """Merge the CSV files into their Delta tables; counts per table that changed."""
         root = self.config.etl.tables.root
         if root is None or not self.config.path(root).is_dir():
             return {}
-        changed: Mapping[str, Mapping[str, int]] = self.tables.sync(self.config.path(root))
+        changed: Mapping[str, Mapping[str, int]] = self.tables.sync(
+            self.config.path(root), allow_mass_deletion=allow_mass_deletion
+        )
         return changed
 
     # --- the agent ------------------------------------------------------------------------
@@ -224,7 +230,7 @@ class App:
         if kind not in prompts:
             known = nearest(kind, tuple(prompts))
             raise ConfigError(f"agent.prompts: no prompt for '{kind}'{known}")
-        return load_prompt(self.config.path(self.config.paths.prompts), prompts[kind])
+        return load_prompt(self.config.prompts(prompts[kind]), prompts[kind])
 
     def usage_of(self, message: Any) -> Any:
         """Return tokens and cost of one model call, at the configured prices."""
@@ -272,7 +278,7 @@ class App:
                 "index_version": self.sink.version,
                 "retrieval": self.config.retrieval.model_dump_json(),
             },
-            progress=progress,
+            progress=progress and (lambda done, total, _: progress("evaluate", done, total)),
         )
 
     def verify_recordings(self, *, sample: int, seed: int, progress: Progress | None = None) -> Any:
@@ -285,7 +291,7 @@ class App:
             self.config.path(self.config.paths.recordings),
             self.config.models,
             weights=self.config.weights,
-            prompts=self.config.path(self.config.paths.prompts),
+            prompts=self.config.prompts(TOOL_STEP),
             sample=sample,
             rng=random.Random(seed),
             progress=progress,

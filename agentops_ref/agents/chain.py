@@ -75,8 +75,8 @@ class Chain:
         self.tracer = tracer or NoTracer()
 
     def __call__(self, question: str, *, filters: Mapping[str, Any] | None = None) -> Answer:
-        started = time.perf_counter()
         with self.tracer.span("chain", "AGENT", {"question": question}) as span:
+            started = time.perf_counter()
             with self.tracer.span("retrieve", "RETRIEVER", {"query": question}) as found:
                 hits = self.search(question, filters=filters)
                 found.outputs([document_of(hit) for hit in hits])
@@ -117,8 +117,8 @@ class Direct:
         self.tracer = tracer or NoTracer()
 
     def __call__(self, question: str, *, filters: Mapping[str, Any] | None = None) -> Answer:
-        started = time.perf_counter()
         with self.tracer.span("direct", "AGENT", {"question": question}) as span:
+            started = time.perf_counter()
             messages = self.prompt.messages(question=question)
             reply, usage = generate(self.model, messages, self.usage_of, self.tracer)
             text = reply.text.strip()

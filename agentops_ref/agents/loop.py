@@ -45,13 +45,13 @@ class ToolLoop:
         self.tracer = tracer or NoTracer()
 
     def __call__(self, question: str, *, filters: Mapping[str, Any] | None = None) -> Answer:
-        started = time.perf_counter()
         documents = DocumentSearch(self.search, context_chars=self.context_chars, filters=filters)
         tools = {tool.name: tool for tool in (documents.as_tool(), *self.tools())}
         model = self.model.bind_tools(list(tools.values()))
         messages = self.prompt.messages(question=question)
         usage, name, text = Usage(), "", ""
         with self.tracer.span("agent", "AGENT", {"question": question}) as span:
+            started = time.perf_counter()
             for _ in range(self.max_steps):
                 try:
                     reply, spent = generate(model, messages, self.usage_of, self.tracer)

@@ -20,7 +20,6 @@ STEPS: dict[str, tuple[str, ...]] = {
     "notebooks": ("-m", "agentops_ref.apps.book", "execute"),
     "evaluation": ("-m", "agentops_ref.apps.cli", "eval", "run"),
     "tour": ("-m", "agentops_ref.apps.cli", "tour"),
-    "tests": ("-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "recorded"),
 }
 """Name → arguments to Python. A step may exit with 1 when a gate fails; that is a result."""
 

@@ -51,8 +51,8 @@ def walk(config: Config, options: Mapping[str, Any], bar: Bar) -> Iterator[Step]
     OperatorError
         The corpus was not built, or the withdrawn value is still served (which must not happen).
     """
-    script = yaml.safe_load(config.path("corpus/tour.yaml").read_text(encoding="utf-8"))
     app = _app(config, options)
+    script = yaml.safe_load(config.path("corpus/tour.yaml").read_text(encoding="utf-8"))
     docs = config.path(app.config.etl.source.root)
     later = config.path(config.paths.corpus) / "v2" / "docs"
 

@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -45,7 +46,7 @@ class Session:
     def app(self, *more: str) -> App:
         from agentops_ref.wiring import build
 
-        logging.getLogger("mlflow").setLevel(logging.WARNING)
+        os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
         logging.getLogger("alembic").setLevel(logging.WARNING)
         return build(self.config(*more))
 
@@ -124,9 +125,8 @@ def run(group: click.Group) -> None:
     or configuration, 130 interrupted.
     """
     try:
-        group.main(standalone_mode=False)
-    except click.exceptions.Exit as ended:
-        sys.exit(ended.exit_code)
+        ended = group.main(standalone_mode=False)
+        sys.exit(ended if isinstance(ended, int) else 0)
     except click.exceptions.Abort:
         click.echo("interrupted; what was finished is kept", err=True)
         sys.exit(130)

@@ -30,7 +30,7 @@ def sync(session: Session, allow_mass_deletion: bool, as_json: bool) -> None:
     app = session.app()
     with progress_bar(quiet=as_json) as update:
         report = app.sync(progress=update, allow_mass_deletion=allow_mass_deletion)
-        tables = app.sync_tables()
+        tables = app.sync_tables(allow_mass_deletion=allow_mass_deletion)
     if as_json:
         print_json({"documents": report, "tables": tables})
     else:

@@ -1,0 +1,164 @@
+"""The command line on a small corpus with scripted models: what it prints, how it fails."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from agentops_ref.apps.cli import cli
+from agentops_ref.apps.cli.common import run
+
+Agentops = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    docs = tmp_path / "docs" / "notes"
+    docs.mkdir(parents=True)
+    (docs / "torque.md").write_text("# Torque\n\nThe flare nut of the NL-8 is tightened to 18 Nm.\n")
+    (docs / "filter.md").write_text("# Filter\n\nThe filter is cleaned every 3 months.\n")
+    tables = tmp_path / "tables"
+    tables.mkdir()
+    (tables / "parts.csv").write_text("part,price\nA1,10.5\nB2,7.0\n")
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "base.yaml").write_text(
+        "models: {mode: scripted}\n"
+        "paths: {state: state, cache: cache}\n"
+        "etl:\n  source: {root: docs}\n  tables: {root: tables}\n"
+    )
+    return tmp_path
+
+
+@pytest.fixture
+def agentops(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Agentops:
+    monkeypatch.chdir(project)
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["agentops", *arguments])
+        capsys.readouterr()
+        code = 0
+        try:
+            run(cli)
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return call
+
+
+def test_sync_creates_then_keeps_then_updates_and_deletes(agentops: Agentops, project: Path) -> None:
+    code, out, _ = agentops("ingest", "sync", "--json")
+    report = json.loads(out)
+    assert code == 0
+    assert len(report["documents"]["created"]) == 2
+    assert report["tables"]["parts"]["inserted"] == 2
+
+    again = json.loads(agentops("ingest", "sync", "--json")[1])
+    assert again["documents"]["kept"] == 2
+    assert again["documents"]["index_version"] == report["documents"]["index_version"]
+    assert not any(again["documents"]["work"].values())
+    assert not any(again["tables"].values())
+
+    (project / "docs/notes/torque.md").write_text("# Torque\n\nThe flare nut takes 20 Nm.\n")
+    (project / "docs/notes/filter.md").unlink()
+    code, out, err = agentops("ingest", "sync")
+    assert code == 1, "half of the documents at once is a mass deletion"
+    assert "refused" in out
+    code, out, err = agentops("ingest", "sync", "--allow-mass-deletion")
+    assert code == 0
+    assert "~ notes/torque.md" in out
+    assert "- notes/filter.md" in out
+
+
+def test_ask_answers_with_a_citation_and_a_trace(agentops: Agentops) -> None:
+    code, out, _ = agentops("ask", "Which torque has the NL-8 flare nut?", "--json")
+    answer = json.loads(out)
+    assert code == 0
+    assert "18 Nm" in answer["answer"]
+    assert not answer["abstained"]
+    (citation,) = answer["citations"]
+    assert citation["document"] == "notes/torque.md"
+    assert citation["quote"] == "The flare nut of the NL-8 is tightened to 18 Nm."
+    assert set(citation) == {"document", "version", "page", "quote"}
+    assert answer["trace_id"].startswith("tr-")
+    assert answer["tokens"] > 0
+    assert answer["seconds"] > 0
+
+    code, out, _ = agentops("ask", "Which torque has the NL-8 flare nut?", "--trace")
+    assert code == 0
+    for part in ("notes/torque.md", "18 Nm", "retrieve", "generate", "CHAT_MODEL"):
+        assert part in out
+    assert max(map(len, out.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["ask", ""], 2, "the question is empty"),
+        (["ask"], 2, "Missing argument"),
+        (["ask", "x", "--set", "models.mod=live"], 2, "did you mean 'mode'"),
+        (["ask", "x", "--config-dir", "nowhere"], 2, "configuration folder not found"),
+        (["ask", "x", "--env", "prd"], 2, "no overlay 'prd'"),
+        (["ask", "x", "--set", "agent.kind=chian"], 2, "did you mean 'chain'"),
+        (["ask", "x", "--set", "etl.source.root=gone"], 1, "gone"),
+        (["ingest", "sync", "--set", "etl.source.root=gone"], 1, "gone"),
+        (["ask", "x", "--set", "models.mode=replay"], 1, "agentops models pull"),
+        (["config", "show", "nothing.here"], 2, "no key begins with"),
+        (["models", "pull", "chatt"], 2, "did you mean 'chat'"),
+        (["tour", "--set", "paths.corpus=gone"], 1, "agentops corpus build"),
+    ],
+)
+def test_errors_are_one_line_that_says_what_to_do(
+    agentops: Agentops, arguments: list[str], code: int, said: str
+) -> None:
+    ended, _, err = agentops(*arguments)
+    assert ended == code
+    assert said in err
+    assert "Traceback" not in err
+
+
+def test_config_show_names_the_place_of_every_value(agentops: Agentops) -> None:
+    rows = json.loads(agentops("config", "show", "--json", "--set", "retrieval.k=2")[1])
+    places = {row["key"]: row["from"] for row in rows}
+    assert places["retrieval.k"] == "--set retrieval.k"
+    assert places["models.mode"] == "config/base.yaml"
+    assert places["retrieval.mode"].endswith("base.yaml")
+    code, out, _ = agentops("config", "show", "models.chat")
+    assert code == 0
+    assert "models.chat.context_tokens" in out
+
+
+def test_doctor_names_the_command_that_mends(agentops: Agentops) -> None:
+    code, out, _ = agentops("doctor", "--set", "etl.source.root=gone")
+    assert code == 1
+    assert "agentops corpus build" in out
+    assert "agentops ingest sync" in out
+    agentops("ingest", "sync")
+    code, out, _ = agentops("doctor", "--json")
+    states = {check["name"]: check["state"] for check in json.loads(out)}
+    assert states["index"] == states["corpus"] == "ok"
+
+
+def test_help_loads_no_heavy_library() -> None:
+    heavy = "{'mlflow', 'lancedb', 'pandas', 'langchain_core', 'pyarrow', 'numpy', 'onnxruntime'}"
+    script = (
+        "import sys; from agentops_ref.apps.cli import cli\n"
+        "try: cli.main(['--help'], standalone_mode=False)\n"
+        "except SystemExit: pass\n"
+        f"loaded = {heavy} & set(sys.modules); assert not loaded, loaded"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    for name in ("tour", "ask", "doctor", "config", "models", "corpus", "ingest", "eval", "record"):
+        assert name in ended.stdout
