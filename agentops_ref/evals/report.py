@@ -25,13 +25,13 @@ def slice_table(result: EvalResult, *, scorer: str = "correct", level: float = 0
 
     main = scorer if scorer in result.scorers else next(iter(result.scorers))
     others = [name for name in result.scorers if name != main]
-    table = Table(box=None, pad_edge=False, padding=(0, 1), collapse_padding=True)
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("slice", no_wrap=True)
     table.add_column("n", justify="right")
-    table.add_column(main.replace("_", " "), justify="right")
+    table.add_column(main.replace("_", "\n"), justify="right", no_wrap=True)
     table.add_column(f"{level:.0%} CI", justify="right", no_wrap=True)
     for name in others:
-        table.add_column(name.replace("_", " "), justify="right")
+        table.add_column(name.replace("_", "\n"), justify="right", no_wrap=True)
     for slice in (ALL, *result.slices):
         row = result.aggregate(main, slice, level=level)
         cells = [_percent(result.aggregate(name, slice, level=level)) for name in others]
