@@ -84,11 +84,11 @@ def test_only_deletes_with_a_quote_in_the_key(tables: DeltaTables, root: Path) -
     assert len(tables.query("SELECT * FROM parts")) == 3
 
 
-@pytest.mark.parametrize("text", ["part,name,stock,price,since,active\n", PARTS[:81]])
+@pytest.mark.parametrize("left", [0, 1])
 def test_a_file_that_lost_its_rows_deletes_nothing(
-    tables: DeltaTables, root: Path, text: str
+    tables: DeltaTables, root: Path, left: int
 ) -> None:
-    write(root, {"parts.csv": text.rstrip("\n") + "\n"})
+    write(root, {"parts.csv": "\n".join(PARTS.splitlines()[: 1 + left])})
     edit(root, "007,P-1,2", "007,P-1,3", "orders.csv")
     with pytest.raises(SyncRefused, match=r"of the 4 rows"):
         tables.sync(root)
