@@ -68,7 +68,7 @@ def chunk(
     title = " ".join(title.split())
     metadata = {**kind_and_tenant(document), "title": title}
     chunks: list[Chunk] = []
-    for section in _merged(_sections(elements, title, settings.max_chars), settings):
+    for section in _merged(_sections(elements, title, settings), settings):
         context = _context(title, section.titles)
         for piece in _packed(section.pieces, settings):
             chunks.append(_chunk(len(chunks), piece, context, document, version, metadata))
@@ -128,7 +128,7 @@ def _context(title: str, sections: Iterable[str]) -> str:
 # --- elements to sections ---------------------------------------------------------------------
 
 
-def _sections(elements: Sequence[Element], title: str, limit: int) -> Iterator[_Section]:
+def _sections(elements: Sequence[Element], title: str, settings: ChunkConfig) -> Iterator[_Section]:
     """Cut at titles and pages. Titles without a text between them name one section together.
 
     The document's own title names no section; it is in every chunk's context.
@@ -138,33 +138,34 @@ def _sections(elements: Sequence[Element], title: str, limit: int) -> Iterator[_
     for item in elements:
         if item.kind == "title":
             if body:
-                yield _section(titles, body, limit)
+                yield _section(titles, body, settings)
                 titles, body = [], []
             if " ".join(item.text.split()) != title:
                 titles.append(item)
         elif item.text.strip():
             if body and item.page != body[-1].page:
-                yield _section(titles, body, limit)
+                yield _section(titles, body, settings)
                 body = []
             body.append(item)
     if body:
-        yield _section(titles, body, limit)
+        yield _section(titles, body, settings)
     elif elements and elements[-1].kind == "title":  # with nothing under it
-        yield _section(titles[:-1], [replace(elements[-1], kind="text")], limit)
+        yield _section(titles[:-1], [replace(elements[-1], kind="text")], settings)
 
 
-def _section(titles: list[Element], body: list[Element], limit: int) -> _Section:
-    return _Section(tuple(item.text for item in titles), tuple(_pieces(body, limit)))
+def _section(titles: list[Element], body: list[Element], settings: ChunkConfig) -> _Section:
+    return _Section(tuple(item.text for item in titles), tuple(_pieces(body, settings)))
 
 
-def _pieces(body: list[Element], limit: int) -> Iterator[_Piece]:
+def _pieces(body: list[Element], settings: ChunkConfig) -> Iterator[_Piece]:
+    limit = settings.max_chars
     caption = ""
     for index, item in enumerate(body):
         below = body[index + 1].kind if index + 1 < len(body) else None
         if item.kind == "caption" and below == "table" and len(item.text) < limit // 3:
             caption = item.text
         elif item.kind == "table":
-            yield from _table(item, caption, limit)
+            yield from _table(item, caption, settings)
             caption = ""
         else:
             text = item.text.strip()
@@ -174,18 +175,21 @@ def _pieces(body: list[Element], limit: int) -> Iterator[_Piece]:
                 yield _Piece(part, item.page)
 
 
-def _table(item: Element, caption: str, limit: int) -> Iterator[_Piece]:
-    """One piece for each row, each with the caption and the header row before it."""
+def _table(item: Element, caption: str, settings: ChunkConfig) -> Iterator[_Piece]:
+    """A small table stays whole; of a large one each row is a piece that begins with the header."""
+    limit = settings.max_chars
     header, *rows = item.text.split("\n")
     top = f"{caption}\n{header}" if caption else header
-    if not rows or len(top) > limit // 2:
-        for text in (caption, item.text):
-            for part in _cut(text, limit) if text else ():
-                yield _Piece(part, item.page)
-        return
-    for row in rows:
-        for part in _cut(row, limit - len(top) - 1):
-            yield _Piece(f"{top}\n{part}", item.page, top)
+    whole = f"{caption}\n{item.text}" if caption else item.text
+    if len(whole) <= settings.target_chars:
+        yield _Piece(whole, item.page)
+    elif not rows or len(top) > limit // 2:
+        for part in _cut(whole, limit):
+            yield _Piece(part, item.page)
+    else:
+        for row in rows:
+            for part in _cut(row, limit - len(top) - 1):
+                yield _Piece(f"{top}\n{part}", item.page, top)
 
 
 def _cut(text: str, limit: int) -> list[str]:
@@ -250,22 +254,19 @@ def _join(first: _Section, second: _Section) -> _Section:
 def _packed(pieces: Sequence[_Piece], settings: ChunkConfig) -> Iterator[_Piece]:
     """Fill chunks up to the target.
 
-    A table that would fit into one chunk is not begun at the end of another, and a short rest is
-    added to the chunk before it if it fits.
+    A table that has to be cut is not begun in a chunk that is half full, and a short rest is added
+    to the chunk before it if it fits.
     """
-    limit = settings.max_chars
+    target, limit = settings.target_chars, settings.max_chars
     current = pieces[0]
     for index, piece in enumerate(pieces[1:], 1):
         longer = _append(current, piece)
-        fits = len(longer.text) <= limit
-        if fits and piece.header and piece.header != current.header:
-            table = reduce(_append, (row for row in pieces[index:] if row.header == piece.header))
-            whole = len(current.text) + 1 + len(table.text)
-            fits = whole <= limit or len(table.text) > limit
-        if fits and len(current.text) >= settings.target_chars:
-            whole = len(reduce(_append, pieces[index:], current).text)
-            fits = whole <= limit and whole - len(current.text) < SMALL_CHARS
-        if fits:
+        begins_table = bool(piece.header) and piece.header != current.header
+        fits = len(current.text) < (target // 2 if begins_table else target)
+        if not fits:
+            rest = len(reduce(_append, pieces[index:], current).text)
+            fits = rest <= limit and rest - len(current.text) < SMALL_CHARS
+        if fits and len(longer.text) <= limit:
             current = longer
         else:
             yield current

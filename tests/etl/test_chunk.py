@@ -173,18 +173,23 @@ def test_pages_are_never_merged() -> None:
     assert [(made.text, made.page) for made in chunks] == [("One.", 1), ("Two.", 2)]
 
 
-def test_a_table_goes_with_its_caption_and_is_not_begun_at_a_chunks_end() -> None:
-    rows = [f"E{n} | Some fault with a name | Measure it and replace it" for n in range(10, 22)]
-    table = "\n".join(["Code | Meaning | Remedy", *rows])
-    chunks = cut(
-        Element("text", sentence(50)), Element("caption", "Fault codes"), Element("table", table)
-    )
-    assert [made.text.split("\n")[0] for made in chunks] == [sentence(50), "Fault codes"]
-    assert chunks[1].text == f"Fault codes\n{table}"
-    long = "\n".join(["Code | Meaning | Remedy", *rows, *rows])
-    parts = cut(Element("caption", "Fault codes"), Element("table", long))
-    assert len(parts) == 3
-    assert all(made.text.startswith("Fault codes\nCode | Meaning | Remedy\nE") for made in parts)
+def test_a_small_table_stays_whole_and_a_large_one_is_cut_by_rows() -> None:
+    caption, header = Element("caption", "Fault codes"), "Code | Meaning | Remedy"
+    rows = [f"E{n} | Some fault with a name | Measure it and replace it" for n in range(10, 34)]
+    small = Element("table", "\n".join([header, *rows[:6]]))
+    large = Element("table", "\n".join([header, *rows]))
+    together = cut(Element("text", sentence(50)), caption, small)
+    assert [made.text for made in together] == [
+        f"{sentence(50)}\nFault codes\n{small.text}",
+    ]
+    for above, first in ((20, sentence(20)), (80, sentence(80))):
+        chunks = cut(Element("text", sentence(above)), caption, large)
+        assert chunks[0].text.startswith(first)
+        assert ("Fault codes" in chunks[0].text) == (above == 20)
+        lines = "\n".join(made.text for made in chunks).split("\n")
+        assert [line for line in lines if line.startswith("E")] == rows
+        for made in chunks[1:]:
+            assert made.text.startswith(f"Fault codes\n{header}\nE")
 
 
 def test_headings_without_text_are_kept() -> None:

@@ -27,6 +27,11 @@ class _Cell:
     middle: float
     height: float
 
+    @property
+    def pitch(self) -> float:
+        """Pixels for each character."""
+        return (self.right - self.left) / len(self.text)
+
 
 def elements_of_scan(lines: Sequence[OcrLine], *, page: int | None = None) -> list[Element]:
     """Put recognised lines into reading order and give them structure.
@@ -37,12 +42,14 @@ def elements_of_scan(lines: Sequence[OcrLine], *, page: int | None = None) -> li
     rows = _rows(_upright(lines))
     if not rows:
         return []
-    normal = median(cell.height for row in rows for cell in row)
+    cells = [cell for row in rows for cell in row]
+    normal = median(cell.height for cell in cells)
+    pitch = median(cell.pitch for cell in cells)
     found: list[Element] = []
     block: list[list[_Cell]] = []
     previous = ""
     for row in rows:
-        shape = _shape(row, normal)
+        shape = _shape(row, normal, pitch)
         gap = row[0].middle - block[-1][0].middle if block else 0.0
         if block and (shape != previous or gap > 3.5 * normal):
             found += _block(previous, block, page)
@@ -54,8 +61,12 @@ def elements_of_scan(lines: Sequence[OcrLine], *, page: int | None = None) -> li
     return found
 
 
-def _shape(row: list[_Cell], normal: float) -> str:
-    if max(cell.height for cell in row) > 1.25 * normal and len(row) < 3:
+def _shape(row: list[_Cell], normal: float, pitch: float) -> str:
+    """A box's height depends on its letters: a slightly taller line must be wider set as well."""
+    tallest = max(row, key=lambda cell: cell.height)
+    is_large = len(row) < 3 and tallest.height > 1.25 * normal
+    is_wide = len(row) == 1 and len(tallest.text) > 9 and tallest.pitch > 1.15 * pitch
+    if is_large or (is_wide and tallest.height > 1.15 * normal):
         return "title"
     return {1: "text", 2: "fields"}.get(len(row), "table")
 
