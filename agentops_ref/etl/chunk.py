@@ -27,6 +27,9 @@ TINY_CHARS = 80
 SMALL_CHARS = 200
 """A section shorter than this is merged with its neighbour on the page up to the target size."""
 
+NOBODY = "?"
+"""Tenant of a file right below ``tenants/``: whose it is cannot be told, so no tenant sees it."""
+
 _SENTENCE_END = re.compile(r"(?<=[.!?;])\s+(?=[A-Z0-9\"'(\[])")
 _SEPARATORS = (
     (re.compile(r"\n+"), "\n"),
@@ -85,8 +88,8 @@ def kind_and_tenant(document: str) -> dict[str, str]:
     """What the path says: ``<kind>/...`` is shared, ``tenants/<tenant>/<kind>/...`` is not."""
     parts = PurePosixPath(document).parts
     tenant = ""
-    if len(parts) > 2 and parts[0] == "tenants":
-        tenant, parts = parts[1], parts[2:]
+    if len(parts) > 1 and parts[0] == "tenants":
+        tenant, parts = (parts[1], parts[2:]) if len(parts) > 2 else (NOBODY, ())
     return {"kind": parts[0] if len(parts) > 1 else "", "tenant": tenant}
 
 

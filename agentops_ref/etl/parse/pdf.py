@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 RENDER_SCALE = 2.0
 """Pixels per point of a page that goes to OCR: 144 dots per inch."""
+MAX_PIXELS = 20_000_000
+"""Of a rendered page, some A1; a larger one is rendered coarser, or it would fill the memory."""
 MARGIN = 0.085
 """Share of the page's height, above and below, where running headers and footers stand."""
 _PAGE_NUMBER = re.compile(
@@ -74,7 +76,10 @@ def _render(data: bytes, number: int) -> bytes:
     with _PDFIUM:
         document = pypdfium2.PdfDocument(data)
         try:
-            image = document[number - 1].render(scale=RENDER_SCALE).to_pil().convert("RGB")
+            page = document[number - 1]
+            width, height = page.get_size()
+            scale = min(RENDER_SCALE, (MAX_PIXELS / (width * height)) ** 0.5)
+            image = page.render(scale=scale).to_pil().convert("RGB")
         finally:
             document.close()
     buffer = io.BytesIO()

@@ -8,12 +8,15 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from agentops_ref.errors import DocumentError
 from agentops_ref.etl.parse.common import clean, element, table_text
 from agentops_ref.records import Element
 
 if TYPE_CHECKING:
     from agentops_ref.etl.parse import Ocr
 
+MAX_CELLS = 2_000_000
+"""Of one sheet, empty ones up to the last filled one of a row included."""
 _DECIMALS = re.compile(r"\.(0+)")
 _UNNAMED = re.compile(r"^(sheet|tabelle|blad|ark)\s*\d*$", re.IGNORECASE)
 
@@ -32,7 +35,7 @@ def parse_xlsx(name: str, data: bytes, ocr: Ocr) -> list[Element]:
         for number, sheet in enumerate(book.worksheets, 1):
             if sheet.sheet_state != "visible":
                 continue
-            blocks = list(_blocks(sheet))
+            blocks = list(_blocks(name, sheet))
             if blocks and not _UNNAMED.match(sheet.title):
                 found += element("title", sheet.title, page=number)
             for block in blocks:
@@ -52,10 +55,20 @@ def _element(rows: list[list[str]], page: int, title: str) -> Iterator[Element]:
             yield from element("text", text, page=page)
 
 
-def _blocks(sheet: Any) -> Iterator[list[list[str]]]:
+def _blocks(name: str, sheet: Any) -> Iterator[list[list[str]]]:
     """Runs of rows without an empty row between them; a lone first line stands by itself."""
     block: list[list[str]] = []
+    # A stray cell in the last corner makes a sheet 17 thousand million cells large, if each row is
+    # filled up to the sheet's declared width.
+    sheet.reset_dimensions()
+    seen = 0
     for row in sheet.iter_rows():
+        seen += max(1, len(row))
+        if seen > MAX_CELLS:
+            raise DocumentError(
+                f"{name}: sheet '{sheet.title}' has more than {MAX_CELLS:,} cells: delete the "
+                "empty rows and columns that are formatted, or split it"
+            )
         cells = [_shown(cell) for cell in row]
         filled = sum(1 for cell in cells if cell)
         single = bool(block) and sum(1 for cell in block[-1] if cell) == 1
