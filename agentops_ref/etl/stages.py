@@ -166,7 +166,11 @@ def default_stages(
         chunk_it,
         embeddings,
         Recipes(
-            Recipe("parse", parsing.PARSER_VERSION, {"ocr": ocr_recipe}),
+            Recipe(
+                "parse",
+                parsing.PARSER_VERSION,
+                {"ocr": ocr_recipe, "libraries": parsing.library_versions()},
+            ),
             Recipe("chunk", chunking.CHUNKER_VERSION, settings.model_dump(mode="json")),
             Recipe("embed", embedding_recipe),
         ),

@@ -11,14 +11,28 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
+from importlib import metadata
 from pathlib import PurePosixPath
 from typing import Protocol
 
 from agentops_ref.errors import AgentOpsError, DocumentError, nearest
 from agentops_ref.records import Element
 
-PARSER_VERSION = "1"
+PARSER_VERSION = "2"
 """Part of the ETL's recipe: raise it when a parser gives other elements for the same bytes."""
+
+LIBRARIES = (
+    "lxml",
+    "markdown-it-py",
+    "openpyxl",
+    "pdfminer.six",
+    "pdfplumber",
+    "pypdfium2",
+    "python-docx",
+    "python-pptx",
+    "unstructured",
+)
+"""What the parsers stand on; their versions are part of the recipe too."""
 
 PARSERS = {
     ".pdf": "pdf:parse_pdf",
@@ -60,6 +74,17 @@ class Ocr(Protocol):
     """What the parsers need of an OCR engine."""
 
     def read(self, image_png: bytes, /) -> Sequence[OcrLine]: ...
+
+
+def library_versions() -> dict[str, str]:
+    """Return library → installed version, "" where it is missing."""
+    versions = {}
+    for library in LIBRARIES:
+        try:
+            versions[library] = metadata.version(library)
+        except metadata.PackageNotFoundError:
+            versions[library] = ""
+    return versions
 
 
 def parse(name: str, data: bytes, *, ocr: Ocr) -> tuple[Element, ...]:
