@@ -10,6 +10,7 @@ import numpy as np
 from langchain_core.embeddings import Embeddings
 
 from agentops_ref.errors import OperatorError
+from agentops_ref.models.weights import is_intact
 
 MAX_TOKENS = 256
 """What the model was trained on; longer texts are cut."""
@@ -18,8 +19,8 @@ MAX_TOKENS = 256
 class MiniLmEmbeddings(Embeddings):
     """Vectors of 384 numbers and length 1. Loaded on the first call."""
 
-    def __init__(self, folder: Path, *, threads: int) -> None:
-        self.folder, self.threads = folder, threads
+    def __init__(self, folder: Path, *, threads: int, digest: str | None = None) -> None:
+        self.folder, self.threads, self.digest = folder, threads, digest
         self._session: Any = None
         self._tokenizer: Any = None
 
@@ -28,6 +29,11 @@ class MiniLmEmbeddings(Embeddings):
         for file in (model, tokenizer):
             if not file.is_file():
                 raise OperatorError(f"model weights not found: {file}; run: agentops models pull")
+        if self.digest and not is_intact(model, self.digest):
+            raise OperatorError(
+                f"{model} is not the model that models.embedding.digest names "
+                f"({self.digest[:12]}…); run: agentops models pull"
+            )
         import onnxruntime
         from tokenizers import Tokenizer
 
@@ -52,6 +58,7 @@ class MiniLmEmbeddings(Embeddings):
         return [self._one(text) for text in texts]
 
     def embed_query(self, text: str) -> list[float]:
+        """Embed one text."""
         return self.embed_documents([text])[0]
 
     def _one(self, text: str) -> list[float]:

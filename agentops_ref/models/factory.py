@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import os
 from collections.abc import Callable
@@ -17,14 +16,23 @@ from agentops_ref.config import ChatConfig, EmbeddingConfig, ModelsConfig, OcrCo
 from agentops_ref.errors import ConfigError, OperatorError, nearest
 from agentops_ref.models.ocr import Ocr, RapidOcr
 from agentops_ref.models.recording import RecordedChat, RecordedEmbeddings, RecordedOcr
+from agentops_ref.models.scripted import HashEmbeddings, ScriptedChat, ScriptedOcr
+from agentops_ref.models.store import canonical, digest
 from agentops_ref.records import Usage
 
 CHAT = ("local", "openai", "langchain")
+TOOL_STEP = "tool_step.md"
 MILLION = 1_000_000
+REACH = {"api_key_env", "timeout", "max_retries", "request_timeout"}
+"""Options that say how an endpoint is reached, not what it answers."""
 
 
-def chat_model(settings: ModelsConfig, *, recordings: Path, weights: Path, prompts: Path) -> Any:
-    """Return the configured chat model, recorded or not.
+def chat_model(
+    settings: ModelsConfig, *, recordings: Path, weights: Path, prompts: Path
+) -> BaseChatModel:
+    """Return the configured chat model, recorded or not. Nothing is loaded or connected to.
+
+    ``prompts`` is the folder that holds ``tool_step.md``.
 
     Raises
     ------
@@ -33,9 +41,8 @@ def chat_model(settings: ModelsConfig, *, recordings: Path, weights: Path, promp
     """
     chat = settings.chat
     if settings.mode == "scripted":
-        from agentops_ref.models.scripted import ScriptedChat
-
         return ScriptedChat()
+    local = chat.provider == "local"
     return RecordedChat(
         model_name=chat.name,
         model_digest=chat.digest or _options_digest(chat),
@@ -44,6 +51,7 @@ def chat_model(settings: ModelsConfig, *, recordings: Path, weights: Path, promp
             "max_tokens": chat.max_output_tokens,
             "seed": chat.seed,
         },
+        tool_recipe=digest(_tool_prompt(prompts)) if local else "",
         mode=settings.mode,
         folder=recordings,
         make=_chat_maker(chat, weights, prompts),
@@ -75,8 +83,17 @@ def _local(chat: ChatConfig, weights: Path, prompts: Path) -> BaseChatModel:
         temperature=chat.temperature,
         seed=chat.seed,
         threads=chat.threads,
-        tool_prompt=(prompts / "tool_step.md").read_text(encoding="utf-8").strip(),
+        tool_prompt=_tool_prompt(prompts),
+        digest=chat.digest,
     )
+
+
+def _tool_prompt(prompts: Path) -> str:
+    file = prompts / TOOL_STEP
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ConfigError(f"prompt {file} cannot be read: {error.strerror}") from error
 
 
 def _openai(chat: ChatConfig) -> BaseChatModel:
@@ -85,23 +102,31 @@ def _openai(chat: ChatConfig) -> BaseChatModel:
 
     options = dict(chat.options)
     variable = options.pop("api_key_env", None)
-    key = os.environ.get(variable) if variable else "not-needed"
-    if not key:
-        raise OperatorError(f"models.chat.options.api_key_env: {variable} is not set")
-    return _made(
-        ChatOpenAI,
-        chat,
-        model=chat.name,
-        api_key=key,
-        temperature=chat.temperature,
-        max_tokens=chat.max_output_tokens,
-        seed=chat.seed,
-        **options,
-    )
+
+    def key() -> str:  # looked up at the first request, so that replaying needs none
+        found = os.environ.get(variable, "") if variable else "not-needed"
+        if not found:
+            raise OperatorError(f"{variable}, named by models.chat.options.api_key_env, is not set")
+        return found
+
+    given = {
+        "model": chat.name,
+        "api_key": key,
+        "temperature": chat.temperature,
+        "max_tokens": chat.max_output_tokens,
+        "seed": chat.seed,
+        "stream_usage": True,
+    }
+    model: BaseChatModel = _made(ChatOpenAI, given | options, "models.chat.options")
+    return model
 
 
 def _langchain(chat: ChatConfig) -> BaseChatModel:
-    """Return any LangChain chat model: ``options.class`` is ``package.module:Class``."""
+    """Return any LangChain chat model: ``options.class`` is ``package.module:Class``.
+
+    The other options are its arguments. Name, temperature and output limit are passed by
+    LangChain's standard names; an option set to null takes one of these back.
+    """
     options = dict(chat.options)
     path = options.pop("class", None)
     if not path:
@@ -109,15 +134,22 @@ def _langchain(chat: ChatConfig) -> BaseChatModel:
             "models.chat.options.class is missing: expected an import path such as "
             "langchain_anthropic:ChatAnthropic"
         )
-    return _made(_imported(path, "models.chat.options.class"), chat, **options)
-
-
-def _made(make: Callable[..., Any], chat: ChatConfig, **arguments: Any) -> BaseChatModel:
-    try:
-        model: BaseChatModel = make(**arguments)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"models.chat.options: {error}") from error
+    given = {
+        "model": chat.name,
+        "temperature": chat.temperature,
+        "max_tokens": chat.max_output_tokens,
+    }
+    wanted = {name: value for name, value in (given | options).items() if value is not None}
+    make = _imported(path, "models.chat.options.class")
+    model: BaseChatModel = _made(make, wanted, "models.chat.options")
     return model
+
+
+def _made(make: Callable[..., Any], arguments: dict[str, Any], key: str) -> Any:
+    try:
+        return make(**arguments)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{key}: {error}") from error
 
 
 def _imported(path: str, key: str) -> Any:
@@ -127,19 +159,22 @@ def _imported(path: str, key: str) -> Any:
     try:
         return getattr(importlib.import_module(module), attribute)
     except ModuleNotFoundError as error:
-        raise ConfigError(
-            f"{key}: {error.name} is not installed: pip install {(error.name or '').replace('_', '-')}"
+        missing = error.name or module
+        if "." in missing:
+            raise ConfigError(f"{key}: there is no module {missing}") from error
+        raise OperatorError(
+            f"{key}: {missing} is not installed: pip install {missing.replace('_', '-')}"
         ) from error
     except AttributeError as error:
         raise ConfigError(f"{key}: {error}") from error
 
 
-def embedding_model(settings: ModelsConfig, *, recordings: Path, weights: Path) -> Any:
+def embedding_model(
+    settings: ModelsConfig, *, recordings: Path, weights: Path
+) -> RecordedEmbeddings | HashEmbeddings:
     """Return the configured embedding model, recorded or not; it has a ``recipe``."""
     embedding = settings.embedding
     if settings.mode == "scripted":
-        from agentops_ref.models.scripted import HashEmbeddings
-
         return HashEmbeddings(embedding.dimensions)
     return RecordedEmbeddings(
         name=embedding.name,
@@ -157,11 +192,14 @@ def _embedding_maker(
     if embedding.provider == "minilm":
         from agentops_ref.models.embed import MiniLmEmbeddings
 
-        return lambda: MiniLmEmbeddings(weights / embedding.name, threads=threads)
+        return lambda: MiniLmEmbeddings(
+            weights / embedding.name, threads=threads, digest=embedding.digest
+        )
     if embedding.provider == "langchain" or ":" in embedding.provider:
         path = embedding.options.get("class", embedding.provider)
         options = {k: v for k, v in embedding.options.items() if k != "class"}
-        return lambda: _imported(path, "models.embedding")(**options)
+        key = "models.embedding.options"
+        return lambda: _made(_imported(path, f"{key}.class"), options, key)
     known = ("minilm", "langchain")
     raise ConfigError(
         f"models.embedding.provider: unknown '{embedding.provider}'"
@@ -169,12 +207,10 @@ def _embedding_maker(
     )
 
 
-def ocr_model(settings: ModelsConfig, *, recordings: Path) -> Any:
+def ocr_model(settings: ModelsConfig, *, recordings: Path) -> Ocr:
     """Return the configured OCR engine, recorded or not."""
     ocr = settings.ocr
     if settings.mode == "scripted":
-        from agentops_ref.models.scripted import ScriptedOcr
-
         return ScriptedOcr()
     return RecordedOcr(name=ocr.name, mode=settings.mode, folder=recordings, make=_ocr_maker(ocr))
 
@@ -183,7 +219,8 @@ def _ocr_maker(ocr: OcrConfig) -> Callable[[], Ocr]:
     if ocr.provider == "rapidocr":
         return lambda: RapidOcr(ocr.name, **ocr.options)
     if ":" in ocr.provider:
-        return lambda: _imported(ocr.provider, "models.ocr.provider")(**ocr.options)
+        key = "models.ocr.options"
+        return lambda: _made(_imported(ocr.provider, "models.ocr.provider"), ocr.options, key)
     raise ConfigError(
         f"models.ocr.provider: unknown '{ocr.provider}'{nearest(ocr.provider, ('rapidocr',))}"
     )
@@ -191,10 +228,8 @@ def _ocr_maker(ocr: OcrConfig) -> Callable[[], Ocr]:
 
 def _options_digest(part: ChatConfig | EmbeddingConfig) -> str:
     """Name an endpoint by what was configured for it, since its weights cannot be seen."""
-    from agentops_ref.models.store import canonical
-
-    text = canonical([part.provider, part.name, part.options])
-    return hashlib.sha256(text.encode()).hexdigest()
+    options = {name: value for name, value in part.options.items() if name not in REACH}
+    return digest(canonical([part.provider, part.name, options]))
 
 
 def usage_of(message: BaseMessage, chat: ChatConfig) -> Usage:

@@ -7,13 +7,12 @@ schema, or a reply, and nothing else.
 
 from __future__ import annotations
 
-import json
 import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from langchain_core.callbacks import CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
@@ -21,57 +20,96 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
-from langchain_core.utils.function_calling import convert_to_json_schema, convert_to_openai_tool
-from pydantic import BaseModel, PrivateAttr
+from langchain_core.utils.function_calling import convert_to_openai_tool
+from pydantic import PrivateAttr
 
 from agentops_ref.errors import ContextOverflow, ModelError, OperatorError
-from agentops_ref.models.toolstep import read_step, step_schema, wire_messages
+from agentops_ref.models.stream import as_chunk
+from agentops_ref.models.structured import structured
+from agentops_ref.models.toolstep import NONE, chosen, read_step, step_schema, wire_messages
 
-Server = Callable[[dict[str, Any], Callable[[dict[str, Any]], None] | None], Any]
-"""One request in the OpenAI chat format; streams to the callback when it has one."""
+Request = dict[str, Any]
+OnEvent = Callable[[dict[str, Any]], bool]
+"""Takes one event of a stream; True ends the generation."""
+
+TEMPLATE_TOKENS = 32
+"""At most what the chat template adds to a request and to each of its messages."""
+
+
+class Server(Protocol):
+    """A loaded model."""
+
+    def ask(self, request: Request, on_event: OnEvent | None = None) -> Any:
+        """Answer one request in the OpenAI chat format; a stream goes to ``on_event``."""
+
+    def count(self, messages: list[dict[str, str]]) -> int:
+        """Return how many tokens the messages are once the chat template is applied."""
+
+
+class LlamaServer:
+    """llama.cpp in this process, one request at a time."""
+
+    def __init__(self, file: Path, *, context_tokens: int, threads: int) -> None:
+        import xllamacpp
+
+        parameters = xllamacpp.CommonParams()
+        parameters.model.path = str(file)
+        parameters.n_ctx = context_tokens
+        parameters.n_parallel = 1
+        parameters.cpuparams.n_threads = threads
+        parameters.cpuparams_batch.n_threads = threads
+        parameters.verbosity = -1
+        parameters.warmup = False
+        try:
+            self._server = xllamacpp.Server(parameters)
+        except RuntimeError as error:
+            raise OperatorError(
+                f"cannot load {file}: {error}; run: agentops models pull"
+            ) from error
+        self._one_at_a_time = threading.Lock()
+
+    def ask(self, request: Request, on_event: OnEvent | None = None) -> Any:
+        with self._one_at_a_time:
+            if on_event is None:
+                return self._server.handle_chat_completions(request)
+            return self._server.handle_chat_completions(request, on_event)
+
+    def count(self, messages: list[dict[str, str]]) -> int:
+        # The tokenizer is reached over the server's loopback port only; nothing is generated.
+        import httpx
+
+        with httpx.Client(base_url=self._server.listening_address, trust_env=False) as client:
+            prompt = client.post("/apply-template", json={"messages": messages}).json()["prompt"]
+            asked = {"content": prompt, "add_special": True, "parse_special": True}
+            return len(client.post("/tokenize", json=asked).json()["tokens"])
+
 
 _servers: dict[tuple[str, int, int], Server] = {}
 _loading = threading.Lock()
 
 
-def start_server(file: Path, *, context_tokens: int, threads: int) -> Server:
+def start_server(file: Path, *, digest: str | None, context_tokens: int, threads: int) -> Server:
     """Load the weights once per process; later calls get the same server.
 
     Raises
     ------
     OperatorError
-        The file is missing or cannot be loaded.
+        The file is missing, cannot be loaded or is not the one that ``digest`` names: answers
+        would be recorded under another model's name.
     """
-    key = (str(file), context_tokens, threads)
+    from agentops_ref.models.weights import is_intact
+
+    key = (str(file.resolve()), context_tokens, threads)
     with _loading:
         if key not in _servers:
             if not file.is_file():
                 raise OperatorError(f"model weights not found: {file}; run: agentops models pull")
-            import xllamacpp
-
-            parameters = xllamacpp.CommonParams()
-            parameters.model.path = str(file)
-            parameters.n_ctx = context_tokens
-            parameters.n_parallel = 1
-            parameters.cpuparams.n_threads = threads
-            parameters.cpuparams_batch.n_threads = threads
-            parameters.verbosity = -1
-            parameters.warmup = False
-            try:
-                server = xllamacpp.Server(parameters)
-            except RuntimeError as error:
-                raise OperatorError(f"cannot load {file}: {error}") from error
-            one_at_a_time = threading.Lock()
-
-            def call(
-                request: dict[str, Any], stream: Callable[[dict[str, Any]], None] | None
-            ) -> Any:
-                with one_at_a_time:
-                    if stream is None:
-                        return server.handle_chat_completions(request)
-                    return server.handle_chat_completions(request, stream)
-
-            _servers[key] = call
+            if digest and not is_intact(file, digest):
+                raise OperatorError(
+                    f"{file} is not the model that models.chat.digest names ({digest[:12]}…); "
+                    "run: agentops models pull, or set the digest of your own file"
+                )
+            _servers[key] = LlamaServer(file, context_tokens=context_tokens, threads=threads)
         return _servers[key]
 
 
@@ -88,6 +126,8 @@ class LocalChat(BaseChatModel):
     tool_prompt: str
     """Text that explains the tool step; ``{tools}`` is replaced by the list of tools."""
     model_name: str
+    digest: str | None = None
+    """SHA-256 that the weights must have; None takes the file as it is."""
     _server: Server | None = PrivateAttr(default=None)
 
     @property
@@ -102,53 +142,18 @@ class LocalChat(BaseChatModel):
         self,
         tools: Sequence[Any],
         *,
-        tool_choice: str | None = None,
+        tool_choice: Any = None,
         **kwargs: Any,
     ) -> Runnable[LanguageModelInput, AIMessage]:
         """Offer tools. ``tool_choice``: a name or "any" forces a call, "none" forbids one."""
         offered = [convert_to_openai_tool(tool) for tool in tools]
-        return self.bind(tools=offered, tool_choice=tool_choice, **kwargs)
+        return self.bind(tools=offered, tool_choice=chosen(tool_choice), **kwargs)
 
     def with_structured_output(
         self, schema: Any, *, include_raw: bool = False, **kwargs: Any
     ) -> Runnable[LanguageModelInput, Any]:
         """Constrain decoding to a JSON schema; gives the pydantic object or a dictionary."""
-        if include_raw:
-            raise NotImplementedError("include_raw: invoke the model with response_format instead")
-        bound = self.bind(response_format=response_format(schema))
-        return bound | parser_of(schema)
-
-    def _request(
-        self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
-    ) -> dict[str, Any]:
-        tools = kwargs.get("tools") or []
-        request: dict[str, Any] = {
-            "messages": wire_messages(messages, tools, self.tool_prompt),
-            "temperature": kwargs.get("temperature", self.temperature),
-            "seed": kwargs.get("seed", self.seed),
-            "max_tokens": kwargs.get("max_tokens", self.max_output_tokens),
-            "cache_prompt": True,
-        }
-        if stop:
-            request["stop"] = stop
-        if tools and kwargs.get("tool_choice") != "none":
-            schema = step_schema(tools, kwargs.get("tool_choice"))
-            request["response_format"] = response_format(schema)
-        elif kwargs.get("response_format"):
-            request["response_format"] = kwargs["response_format"]
-        return request
-
-    def _call(
-        self, request: dict[str, Any], stream: Callable[[dict[str, Any]], None] | None = None
-    ) -> Any:
-        if self._server is None:
-            self._server = start_server(
-                self.weights, context_tokens=self.context_tokens, threads=self.threads
-            )
-        try:
-            return self._server(request, stream)
-        except (RuntimeError, ValueError) as error:
-            raise ModelError(f"{self.model_name} refused the request: {error}") from error
+        return structured(self, schema, include_raw=include_raw)
 
     def _generate(
         self,
@@ -158,22 +163,17 @@ class LocalChat(BaseChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         started = time.perf_counter()
-        request = self._request(messages, stop, kwargs)
-        response = self._checked(self._call(request))
+        response = self._checked(self._call(self._request(messages, stop, kwargs)))
         choice = response["choices"][0]
         text = choice["message"].get("content") or ""
-        offered = kwargs.get("tools") if kwargs.get("tool_choice") != "none" else None
-        content, calls = read_step(text) if offered else (text, [])
+        content, calls = read_step(text) if _offered(kwargs) else (text, [])
         message = AIMessage(
             content,
             tool_calls=calls,
             usage_metadata=_usage(response["usage"]),
-            response_metadata={
-                "model_name": self.model_name,
-                "finish_reason": "tool_calls" if calls else choice["finish_reason"],
-                "answered": "live",
-                "live_seconds": round(time.perf_counter() - started, 3),
-            },
+            response_metadata=self._metadata(
+                "tool_calls" if calls else choice["finish_reason"], started
+            ),
         )
         return ChatResult(generations=[ChatGeneration(message=message)])
 
@@ -184,38 +184,97 @@ class LocalChat(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        if kwargs.get("tools") and kwargs.get("tool_choice") != "none":
+        if _offered(kwargs):
             # Half a JSON object is of no use to anybody: a tool step comes in one piece.
             message = self._generate(messages, stop, run_manager, **kwargs).generations[0].message
             yield ChatGenerationChunk(message=as_chunk(message))
             return
+        started = time.perf_counter()
         request = self._request(messages, stop, kwargs)
         request |= {"stream": True, "stream_options": {"include_usage": True}}
+        finish_reason, usage = "", None
         for event in self._events(request):
             choice = event["choices"][0] if event.get("choices") else {}
-            text = choice.get("delta", {}).get("content") or ""
-            chunk = AIMessageChunk(content=text)
-            if event.get("usage"):
-                chunk.usage_metadata = _usage(event["usage"])
-            if choice.get("finish_reason"):
-                chunk.response_metadata = {
-                    "model_name": self.model_name,
-                    "finish_reason": choice["finish_reason"],
-                    "answered": "live",
-                }
-            if text or chunk.usage_metadata or chunk.response_metadata:
-                if run_manager and text:
-                    run_manager.on_llm_new_token(text)
-                yield ChatGenerationChunk(message=chunk)
+            finish_reason = choice.get("finish_reason") or finish_reason
+            usage = event.get("usage") or usage
+            if text := choice.get("delta", {}).get("content"):
+                yield ChatGenerationChunk(message=AIMessageChunk(content=text))
+        yield ChatGenerationChunk(
+            message=AIMessageChunk(
+                content="",
+                usage_metadata=_usage(usage) if usage else None,
+                response_metadata=self._metadata(finish_reason, started),
+            )
+        )
 
-    def _events(self, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    def _request(
+        self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
+    ) -> Request:
+        tools = _offered(kwargs)
+        request: Request = {
+            "messages": wire_messages(messages, tools, self.tool_prompt),
+            "temperature": kwargs.get("temperature", self.temperature),
+            "seed": kwargs.get("seed", self.seed),
+            "max_tokens": kwargs.get("max_tokens", self.max_output_tokens),
+            "cache_prompt": True,  # what two prompts share at their start is read once
+        }
+        if stop:
+            request["stop"] = stop
+        if tools:
+            schema = step_schema(tools, chosen(kwargs.get("tool_choice")))
+            request["response_format"] = {
+                "type": "json_schema",
+                "json_schema": {"name": "step", "schema": schema},
+            }
+        elif kwargs.get("response_format"):
+            request["response_format"] = kwargs["response_format"]
+        return request
+
+    def _call(self, request: Request, on_event: OnEvent | None = None) -> Any:
+        if self._server is None:
+            self._server = start_server(
+                self.weights,
+                digest=self.digest,
+                context_tokens=self.context_tokens,
+                threads=self.threads,
+            )
+        self._check_size(self._server, request)
+        try:
+            return self._server.ask(request, on_event)
+        except (RuntimeError, ValueError) as error:
+            raise ModelError(f"{self.model_name} refused the request: {error}") from error
+
+    def _check_size(self, server: Server, request: Request) -> None:
+        """Refuse a prompt that leaves no room for the answer, before it is read for minutes."""
+        messages = request["messages"]
+        # A token is at least one byte, so that most prompts need not be counted.
+        most = sum(len(told["content"].encode()) for told in messages)
+        most += TEMPLATE_TOKENS * (len(messages) + 1)
+        if most + request["max_tokens"] > self.context_tokens:
+            count = server.count(messages)
+            if count + request["max_tokens"] > self.context_tokens:
+                raise self._overflow(count, request["max_tokens"])
+
+    def _overflow(self, count: int, reserve: int) -> ContextOverflow:
+        return ContextOverflow(
+            f"the prompt has {count} tokens and {reserve} are reserved for the answer, "
+            f"{self.model_name} takes {self.context_tokens} in all: show fewer excerpts "
+            "(retrieval.k, agent.context_chars) or raise models.chat.context_tokens"
+        )
+
+    def _events(self, request: Request) -> Iterator[dict[str, Any]]:
         """Turn the server's callback into an iterator; the call runs in a thread of its own."""
         events: queue.Queue[Any] = queue.Queue()
         done = object()
+        abandoned = threading.Event()
+
+        def take(event: dict[str, Any]) -> bool:
+            events.put(event)
+            return abandoned.is_set()
 
         def work() -> None:
             try:
-                answer = self._call(request, events.put)
+                answer = self._call(request, take)
                 if isinstance(answer, dict):
                     events.put(answer)
             except Exception as error:
@@ -223,59 +282,38 @@ class LocalChat(BaseChatModel):
             finally:
                 events.put(done)
 
-        threading.Thread(target=work, daemon=True).start()
-        while (event := events.get()) is not done:
-            if isinstance(event, Exception):
-                raise event
-            yield self._checked(event)
+        threading.Thread(target=work, daemon=True, name="agentops-stream").start()
+        try:
+            while (event := events.get()) is not done:
+                if isinstance(event, Exception):
+                    raise event
+                yield self._checked(event)
+        finally:
+            abandoned.set()  # a reader who goes away does not hold the model
 
     def _checked(self, response: Any) -> dict[str, Any]:
-        error = response.get("error") if isinstance(response, dict) else {"message": response}
+        if not isinstance(response, dict):
+            raise ModelError(f"{self.model_name} answered {str(response)[:200]!r}")
+        error = response.get("error")
         if not error:
-            return response  # type: ignore[no-any-return]
-        if error.get("type") == "exceed_context_size_error":
-            raise ContextOverflow(
-                f"the prompt has {error['n_prompt_tokens']} tokens, {self.model_name} takes "
-                f"{error['n_ctx']}: show fewer excerpts (retrieval.k, agent.context_chars) or "
-                "raise models.chat.context_tokens"
-            )
-        raise ModelError(f"{self.model_name} refused the request: {error.get('message')}")
+            return response
+        if isinstance(error, dict) and error.get("type") == "exceed_context_size_error":
+            raise self._overflow(error["n_prompt_tokens"], self.max_output_tokens)
+        why = error.get("message") if isinstance(error, dict) else error
+        raise ModelError(f"{self.model_name} refused the request: {why}")
+
+    def _metadata(self, finish_reason: str, started: float) -> dict[str, Any]:
+        return {
+            "model_name": self.model_name,
+            "finish_reason": finish_reason,
+            "answered": "live",
+            "live_seconds": round(time.perf_counter() - started, 3),
+        }
 
 
-def response_format(schema: Any) -> dict[str, Any]:
-    """Return the OpenAI-style ``response_format`` for a pydantic class, TypedDict or schema."""
-    made = schema if isinstance(schema, dict) and "title" not in schema else None
-    made = made or convert_to_json_schema(schema)
-    return {"type": "json_schema", "json_schema": {"name": "answer", "schema": made}}
-
-
-def parser_of(schema: Any) -> Runnable[Any, Any]:
-    """Return the parser that turns constrained text into the schema's object."""
-    from langchain_core.output_parsers import JsonOutputParser, PydanticOutputParser
-
-    if isinstance(schema, type) and issubclass(schema, BaseModel):
-        return PydanticOutputParser(pydantic_object=schema)
-    return JsonOutputParser()
-
-
-def as_chunk(message: BaseMessage) -> AIMessageChunk:
-    """Return a whole message as one chunk of a stream."""
-    assert isinstance(message, AIMessage)
-    return AIMessageChunk(
-        content=message.content,
-        tool_call_chunks=[
-            {
-                "name": call["name"],
-                "args": json.dumps(call["args"]),
-                "id": call["id"],
-                "index": index,
-                "type": "tool_call_chunk",
-            }
-            for index, call in enumerate(message.tool_calls)
-        ],
-        usage_metadata=message.usage_metadata,
-        response_metadata=message.response_metadata,
-    )
+def _offered(kwargs: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the tools that this call may use."""
+    return [] if chosen(kwargs.get("tool_choice")) == NONE else kwargs.get("tools") or []
 
 
 def _usage(usage: dict[str, Any]) -> UsageMetadata:

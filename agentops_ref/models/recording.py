@@ -9,6 +9,9 @@ is otherwise an error that names the two ways out.
 from __future__ import annotations
 
 import datetime
+import hashlib
+import json
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -17,18 +20,28 @@ import numpy as np
 from langchain_core.callbacks import CallbackManagerForLLMRun
 from langchain_core.embeddings import Embeddings
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
-from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages import (
+    AIMessage,
+    AIMessageChunk,
+    BaseMessage,
+    HumanMessage,
+    SystemMessage,
+    ToolMessage,
+)
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
-from langchain_core.runnables import Runnable, RunnableBinding
+from langchain_core.runnables import Runnable, RunnableBinding, RunnableParallel, RunnableSequence
 from pydantic import PrivateAttr
 
-from agentops_ref.errors import NotRecorded, OperatorError
+from agentops_ref.errors import DeveloperError, NotRecorded, OperatorError, TransientError
 from agentops_ref.models.ocr import Ocr, OcrLine
-from agentops_ref.models.store import JsonStore, VectorStore, canonical, digest
+from agentops_ref.models.problems import translated
+from agentops_ref.models.store import JsonStore, VectorStore, canonical, damaged, digest
+from agentops_ref.models.stream import in_pieces
 
 Mode = Literal["live", "replay", "record"]
-MATTERS = ("tools", "tool_choice", "response_format", "temperature", "max_tokens", "seed")
-"""Keyword arguments of a call that decide its answer."""
+IRRELEVANT = frozenset({"ls_structured_output_format", "stream", "stream_usage", "stream_options"})
+"""Keyword arguments of a call that do not change what is answered."""
+COUNTED = ("input_tokens", "output_tokens", "total_tokens")
 
 
 class RecordedChat(BaseChatModel):
@@ -40,6 +53,8 @@ class RecordedChat(BaseChatModel):
     """Names the weights (or the endpoint) exactly; part of every key."""
     parameters: dict[str, Any]
     """Sampling parameters that are part of every key."""
+    tool_recipe: str = ""
+    """Names how tools are told to the model; part of the key of requests that offer tools."""
     mode: Mode
     folder: Path
     make: Callable[[], BaseChatModel]
@@ -56,33 +71,51 @@ class RecordedChat(BaseChatModel):
 
     @property
     def live(self) -> BaseChatModel:
+        """The model behind the recordings, made at the first use."""
         if self._live is None:
             self._live = self.make()
         return self._live
 
     @property
-    def _store(self) -> JsonStore:
+    def store(self) -> JsonStore:
+        """Where this model's answers are."""
         return JsonStore(self.folder / "chat" / self.model_name)
 
     def bind_tools(
         self, tools: Sequence[Any], **kwargs: Any
     ) -> Runnable[LanguageModelInput, AIMessage]:
         """Bind as the live model would: its own keyword arguments, on this wrapper."""
-        bound = self.live.bind_tools(tools, **kwargs)
-        assert isinstance(bound, RunnableBinding)
-        return self.bind(**bound.kwargs)
+        return self._instead(self.live.bind_tools(tools, **kwargs))
 
     def with_structured_output(
         self, schema: Any, *, include_raw: bool = False, **kwargs: Any
     ) -> Runnable[LanguageModelInput, Any]:
         """Bind as the live model would; the recorded text goes through the same parser."""
-        sequence: Any = self.live.with_structured_output(schema, include_raw=include_raw, **kwargs)
-        bound = sequence.first
-        assert isinstance(bound, RunnableBinding)
-        rest: Any = sequence.last
-        for step in reversed(sequence.middle):
-            rest = step | rest
-        whole: Runnable[LanguageModelInput, Any] = self.bind(**bound.kwargs) | rest
+        return self._instead(
+            self.live.with_structured_output(schema, include_raw=include_raw, **kwargs)
+        )
+
+    def _instead(self, runnable: Any) -> Runnable[Any, Any]:
+        """Put this model where the live one stands in what the live one's methods returned."""
+        placed = 0
+
+        def place(part: Any) -> Any:
+            nonlocal placed
+            if isinstance(part, RunnableBinding) and isinstance(part.bound, BaseChatModel):
+                placed += 1
+                return self.bind(**part.kwargs)
+            if isinstance(part, RunnableSequence):
+                return RunnableSequence(*[place(step) for step in part.steps])
+            if isinstance(part, RunnableParallel):
+                return RunnableParallel({name: place(at) for name, at in part.steps__.items()})
+            return part
+
+        whole: Runnable[Any, Any] = place(runnable)
+        if not placed:
+            raise DeveloperError(
+                f"{type(self.live).__name__} binds in a way that cannot be recorded "
+                f"({type(runnable).__name__}); bind tools or response_format with .bind()"
+            )
         return whole
 
     def request(
@@ -91,12 +124,21 @@ class RecordedChat(BaseChatModel):
         """Everything that decides the answer, as plain JSON; its digest is the key."""
         asked: dict[str, Any] = {
             "model": {"name": self.model_name, "digest": self.model_digest, **self.parameters},
-            "messages": _plain(messages),
+            "messages": plain(messages),
         }
         if stop:
-            asked["stop"] = stop
-        asked |= {name: kwargs[name] for name in MATTERS if kwargs.get(name) is not None}
+            asked["stop"] = list(stop)
+        given = {name: value for name, value in kwargs.items() if name not in IRRELEVANT}
+        asked |= {name: value for name, value in given.items() if value is not None}
+        if asked.get("tools") and self.tool_recipe:
+            asked["tool_recipe"] = self.tool_recipe
         return asked
+
+    def key(
+        self, messages: Sequence[BaseMessage], stop: list[str] | None = None, **kwargs: Any
+    ) -> str:
+        """Return the name under which the answer to a request is recorded."""
+        return digest(canonical(self.request(messages, stop, kwargs)))
 
     def _generate(
         self,
@@ -105,26 +147,30 @@ class RecordedChat(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        asked = self.request(messages, stop, kwargs)
-        key = digest(canonical(asked))
-        found = None if self.mode == "live" else self._store.get(key)
+        text = canonical(self.request(messages, stop, kwargs))
+        key = digest(text)
+        found = None if self.mode == "live" else self.store.get(key)
         if found is not None:
-            replayed = _restore(found, self.model_name)
+            replayed = restored(found, self.model_name, self.store.file(key))
             return ChatResult(generations=[ChatGeneration(message=replayed)])
-        try:
-            result = self.live._generate(messages, stop, run_manager, **kwargs)
-        except OperatorError as error:
-            raise self._missing(messages, error) from error
-        message = result.generations[0].message
-        message.response_metadata = {
-            **message.response_metadata,
-            "model_name": self.model_name,
-            "answered": "live",
-        }
+        message = self._ask(messages, stop, kwargs)
         if self.mode == "record":
-            assert isinstance(message, AIMessage)
-            self._store.put(key, {"request": asked, "response": _record(message)})
-        return result
+            self.store.put(key, {"request": json.loads(text), "response": _record(message)})
+        return ChatResult(generations=[ChatGeneration(message=message)])
+
+    def _ask(
+        self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
+    ) -> AIMessage:
+        """Ask the live model."""
+        started = time.perf_counter()
+        try:
+            message = self.live._generate(messages, stop, None, **kwargs).generations[0].message
+        except Exception as error:
+            raise self._problem(messages, error) from error
+        assert isinstance(message, AIMessage)
+        told = {"live_seconds": round(time.perf_counter() - started, 3)}
+        message.response_metadata = told | message.response_metadata | self._answered()
+        return message
 
     def _stream(
         self,
@@ -133,83 +179,145 @@ class RecordedChat(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        from agentops_ref.models.local import as_chunk
+        if self.mode == "live" and type(self.live)._stream is not BaseChatModel._stream:
+            yield from self._stream_live(messages, stop, kwargs)
+        else:
+            result = self._generate(messages, stop, run_manager, **kwargs)
+            yield from in_pieces(result.generations[0].message)
 
-        if self.mode == "live":
-            yield from self.live._stream(messages, stop, run_manager, **kwargs)
-            return
-        message = self._generate(messages, stop, run_manager, **kwargs).generations[0].message
-        whole = as_chunk(message)
-        pieces = _pieces(message.text) if not whole.tool_call_chunks else []
-        for piece in pieces[:-1]:
-            if run_manager:
-                run_manager.on_llm_new_token(piece)
-            yield ChatGenerationChunk(message=type(whole)(content=piece))
-        last = whole.model_copy(update={"content": pieces[-1] if pieces else whole.content})
-        yield ChatGenerationChunk(message=last)
+    def _stream_live(
+        self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
+    ) -> Iterator[ChatGenerationChunk]:
+        started = time.perf_counter()
+        try:
+            for chunk in self.live._stream(messages, stop, None, **kwargs):
+                # Told once, at the end: LangChain joins the chunks' texts, and so would it these.
+                for name in ("model_name", "answered", "live_seconds"):
+                    chunk.message.response_metadata.pop(name, None)
+                yield chunk
+        except Exception as error:
+            raise self._problem(messages, error) from error
+        told = {"live_seconds": round(time.perf_counter() - started, 3)} | self._answered()
+        yield ChatGenerationChunk(message=AIMessageChunk(content="", response_metadata=told))
 
-    def _missing(self, messages: Sequence[BaseMessage], cause: OperatorError) -> OperatorError:
-        if self.mode == "live":
+    def _answered(self) -> dict[str, str]:
+        return {"model_name": self.model_name, "answered": "live"}
+
+    def _problem(self, messages: Sequence[BaseMessage], error: Exception) -> Exception:
+        cause = translated(error, self.model_name)
+        if self.mode != "replay" or not isinstance(cause, OperatorError | TransientError):
             return cause
-        asked = " ".join(messages[-1].text.split())
+        asked = " ".join(messages[-1].text.split()) if messages else ""
         return NotRecorded(
-            f"{self.model_name} was never recorded answering “…{asked[-80:]}” and cannot run here "
-            f"({cause}). Two ways out: fetch the model with `agentops models pull`, or ask what "
-            "was recorded; `make record` records what the notebooks ask"
+            f"{self.model_name} was never recorded answering “{asked[:80]}” and cannot run here "
+            f"({cause}). Two ways out: fetch the model with `agentops models pull`, or record what "
+            "the notebooks ask with `make record`"
         )
 
 
-def _plain(messages: Sequence[BaseMessage]) -> list[dict[str, Any]]:
+def plain(messages: Sequence[BaseMessage]) -> list[dict[str, Any]]:
     """Messages as JSON; ids of tool calls become positions, since providers draw them at random."""
     positions: dict[str, int] = {}
-    plain: list[dict[str, Any]] = []
+    told: list[dict[str, Any]] = []
     for message in messages:
-        entry: dict[str, Any] = {"role": message.type, "content": message.content}
+        entry: dict[str, Any] = {"role": message.type, "content": _content(message.content)}
+        if message.name:
+            entry["name"] = message.name
         if isinstance(message, AIMessage) and message.tool_calls:
             for call in message.tool_calls:
                 positions.setdefault(str(call["id"]), len(positions))
             entry["tool_calls"] = [[call["name"], call["args"]] for call in message.tool_calls]
-        answered = getattr(message, "tool_call_id", None)
-        if answered is not None:
-            entry["answers_call"] = positions.get(str(answered), -1)
-        plain.append(entry)
-    return plain
+        if isinstance(message, ToolMessage):
+            entry["answers_call"] = positions.get(str(message.tool_call_id), -1)
+        told.append(entry)
+    return told
+
+
+def _content(content: Any) -> Any:
+    """Content without the ids that a provider draws for its blocks; tool calls stand elsewhere."""
+    if isinstance(content, str):
+        return content
+    return [
+        {name: value for name, value in block.items() if name not in ("id", "index")}
+        if isinstance(block, dict)
+        else block
+        for block in content
+        if not (isinstance(block, dict) and block.get("type") in ("tool_call", "tool_use"))
+    ]
+
+
+def messages_of(told: Sequence[dict[str, Any]]) -> list[BaseMessage]:
+    """Return the messages that `plain` told, so that a recorded request can be asked again."""
+    messages: list[BaseMessage] = []
+    calls = 0
+    for entry in told:
+        content, name = entry["content"], entry.get("name")
+        if entry["role"] == "system":
+            messages.append(SystemMessage(content, name=name))
+        elif entry["role"] == "human":
+            messages.append(HumanMessage(content, name=name))
+        elif entry["role"] == "tool":
+            call = f"call_{entry['answers_call']}"
+            messages.append(ToolMessage(content, tool_call_id=call, name=name))
+        elif entry["role"] == "ai":
+            made = [
+                {"name": tool, "args": arguments, "id": f"call_{calls + i}"}
+                for i, (tool, arguments) in enumerate(entry.get("tool_calls", ()))
+            ]
+            calls += len(made)
+            messages.append(AIMessage(content, tool_calls=made, name=name))
+        else:
+            raise OperatorError(f"a recorded message has the unknown role '{entry['role']}'")
+    return messages
 
 
 def _record(message: AIMessage) -> dict[str, Any]:
     metadata = message.response_metadata
-    return {
+    used: dict[str, Any] = {**(message.usage_metadata or {})}
+    parsed = message.additional_kwargs.get("parsed")
+    record = {
         "content": message.content,
         "tool_calls": [[call["name"], call["args"], call["id"]] for call in message.tool_calls],
-        "usage": dict(message.usage_metadata or {}),
-        "finish_reason": metadata.get("finish_reason", ""),
-        "live_seconds": metadata.get("live_seconds"),
+        "usage": {name: used[name] for name in COUNTED if name in used},
+        "finish_reason": metadata.get("finish_reason") or metadata.get("stop_reason") or "",
+        "live_seconds": metadata["live_seconds"],
         "recorded_on": datetime.datetime.now(datetime.UTC).date().isoformat(),
     }
+    if parsed is not None:
+        record["parsed"] = (
+            parsed.model_dump(mode="json") if hasattr(parsed, "model_dump") else parsed
+        )
+    return record
 
 
-def _restore(found: dict[str, Any], model_name: str) -> AIMessage:
-    response = found["response"]
-    return AIMessage(
-        response["content"],
-        tool_calls=[
-            {"name": name, "args": args, "id": call} for name, args, call in response["tool_calls"]
-        ],
-        usage_metadata=response["usage"] or None,
-        response_metadata={
-            "model_name": model_name,
-            "finish_reason": response["finish_reason"],
-            "answered": "replay",
-            "live_seconds": response["live_seconds"],
-        },
-    )
+def restored(found: dict[str, Any], model_name: str, file: Path) -> AIMessage:
+    """Return the recorded answer.
 
-
-def _pieces(text: str) -> list[str]:
-    """Cut a recorded text into words with their spaces, as a stream would bring it."""
-    import re
-
-    return re.findall(r"\S+\s*|\s+", text)
+    Raises
+    ------
+    OperatorError
+        The file lacks a part of it; names the file.
+    """
+    try:
+        response = found["response"]
+        parsed = response.get("parsed")
+        return AIMessage(
+            response["content"],
+            additional_kwargs={} if parsed is None else {"parsed": parsed},
+            tool_calls=[
+                {"name": name, "args": args, "id": call}
+                for name, args, call in response["tool_calls"]
+            ],
+            usage_metadata=response["usage"] or None,
+            response_metadata={
+                "model_name": model_name,
+                "finish_reason": response["finish_reason"],
+                "answered": "replay",
+                "live_seconds": response["live_seconds"],
+            },
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise damaged(file, error) from error
 
 
 class RecordedEmbeddings(Embeddings):
@@ -229,46 +337,62 @@ class RecordedEmbeddings(Embeddings):
         folder: Path,
         make: Callable[[], Embeddings],
     ) -> None:
-        self.name, self.digest, self.mode = name, digest, mode
+        self.name, self.digest, self.dimensions, self.mode = name, digest, dimensions, mode
         self.recipe = f"{name}@{digest[:12]}/float16"
-        self._make, self._live = make, None
-        self._store = VectorStore(folder / "embeddings" / f"{name}.npy", dimensions)
+        self.store = VectorStore(folder / "embeddings" / f"{name}.npy", dimensions)
+        self._make = make
+        self._live: Embeddings | None = None
 
     @property
     def live(self) -> Embeddings:
+        """The model behind the recordings, made at the first use."""
         if self._live is None:
-            self._live = self._make()  # type: ignore[assignment]
-        return self._live  # type: ignore[return-value]
+            self._live = self._make()
+        return self._live
 
     def key(self, text: str) -> str:
+        """Return the name under which the text's vector is recorded."""
         return digest(canonical({"model": self.digest, "text": text}))
 
     def embed_documents(self, texts: Sequence[str]) -> list[list[float]]:
+        """Embed texts; only those that are not recorded go to the live model."""
         keys = [self.key(text) for text in texts]
-        known = {} if self.mode == "live" else self._store.get(keys)
+        known = {} if self.mode == "live" else self.store.get(keys)
         missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
         if missing:
-            try:
-                vectors = self.live.embed_documents(list(missing.values()))
-            except OperatorError as error:
-                if self.mode == "live":
-                    raise
-                raise NotRecorded(
-                    f"{self.name} was never recorded embedding {len(missing)} of {len(texts)} "
-                    f"texts, the first “{next(iter(missing.values()))[:60]}”, and cannot run here "
-                    f"({error}). Fetch it with `agentops models pull`"
-                ) from error
-            made = {
-                key: np.asarray(vector, dtype=np.float16).astype(float).tolist()
-                for key, vector in zip(missing, vectors, strict=True)
-            }
+            vectors = self._ask(list(missing.values()))
+            made = dict(zip(missing, vectors, strict=True))
             if self.mode == "record":
-                self._store.put(made)
+                self.store.put(made)
             known |= made
         return [known[key] for key in keys]
 
     def embed_query(self, text: str) -> list[float]:
+        """Embed one text."""
         return self.embed_documents([text])[0]
+
+    def _ask(self, texts: list[str]) -> list[list[float]]:
+        """Ask the live model and round what it says."""
+        try:
+            vectors = self.live.embed_documents(texts)
+        except Exception as error:
+            cause = translated(error, self.name)
+            if self.mode != "replay" or not isinstance(cause, OperatorError | TransientError):
+                raise cause from error
+            raise NotRecorded(
+                f"{self.name} was never recorded embedding {len(texts)} of the texts, the first "
+                f"“{' '.join(texts[0].split())[:80]}”, and cannot run here ({cause}). Two ways "
+                "out: fetch the model with `agentops models pull`, or record what the notebooks "
+                "ask with `make record`"
+            ) from error
+        rounded = np.asarray(vectors, dtype=np.float16)
+        if rounded.shape != (len(texts), self.dimensions):
+            raise OperatorError(
+                f"{self.name} gave vectors of {rounded.shape[-1]} numbers, "
+                f"models.embedding.dimensions says {self.dimensions}"
+            )
+        listed: list[list[float]] = rounded.astype(float).tolist()
+        return listed
 
 
 class RecordedOcr:
@@ -276,28 +400,44 @@ class RecordedOcr:
 
     def __init__(self, *, name: str, mode: Mode, folder: Path, make: Callable[[], Ocr]) -> None:
         self.name, self.mode = name, mode
-        self._make, self._live = make, None
-        self._store = JsonStore(folder / "ocr" / name)
+        self.store = JsonStore(folder / "ocr" / name)
+        self._make = make
+        self._live: Ocr | None = None
 
     @property
     def live(self) -> Ocr:
+        """The engine behind the recordings, made at the first use."""
         if self._live is None:
-            self._live = self._make()  # type: ignore[assignment]
-        return self._live  # type: ignore[return-value]
+            self._live = self._make()
+        return self._live
+
+    def key(self, image: bytes) -> str:
+        """Return the name under which the image's lines are recorded."""
+        return hashlib.sha256(self.name.encode() + image).hexdigest()
 
     def read(self, image: bytes) -> tuple[OcrLine, ...]:
-        import hashlib
-
-        key = hashlib.sha256(self.name.encode() + image).hexdigest()
-        found = None if self.mode == "live" else self._store.get(key)
+        """Return the lines of an image, recorded or read now."""
+        key = self.key(image)
+        found = None if self.mode == "live" else self.store.get(key)
         if found is not None:
-            return tuple(
-                OcrLine(text, confidence, tuple((x, y) for x, y in box))
-                for text, confidence, box in found["lines"]
-            )
-        lines = tuple(self.live.read(image))
+            try:
+                return tuple(
+                    OcrLine(text, confidence, tuple((x, y) for x, y in box))
+                    for text, confidence, box in found["lines"]
+                )
+            except (KeyError, TypeError, ValueError) as error:
+                raise damaged(self.store.file(key), error) from error
+        try:
+            lines = tuple(self.live.read(image))
+        except (ImportError, OperatorError) as error:
+            if self.mode != "replay":
+                raise
+            raise NotRecorded(
+                f"{self.name} was never recorded reading this image of {len(image)} bytes and "
+                f"cannot run here ({error}); `make record` records what the notebooks read"
+            ) from error
         if self.mode == "record":
-            self._store.put(
+            self.store.put(
                 key, {"lines": [[line.text, line.confidence, line.box] for line in lines]}
             )
         return lines
@@ -308,10 +448,17 @@ def prune(folder: Path, used: set[str]) -> list[Path]:
 
     Dropped vectors are counted by their model's file, which is listed once.
     """
-    dropped = [file for file in sorted(folder.rglob("*.json")) if file.stem not in used]
+    dropped = [
+        file
+        for kind in ("chat", "ocr")
+        for file in sorted((folder / kind).rglob("*.json"))
+        if file.stem not in used
+    ]
     for file in dropped:
         file.unlink()
+        if not any(file.parent.iterdir()):
+            file.parent.rmdir()
     for file in sorted((folder / "embeddings").glob("*.npy")):
-        if VectorStore(file, np.load(file, allow_pickle=False)["vector"].shape[1]).keep(used):
+        if VectorStore(file).keep(used):
             dropped.append(file)
     return dropped

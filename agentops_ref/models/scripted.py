@@ -6,6 +6,7 @@ Exported from `agentops_ref.testing`; mode ``scripted`` uses them.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -18,9 +19,12 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
 from langchain_core.utils.function_calling import convert_to_openai_tool
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
+from agentops_ref.errors import DeveloperError
 from agentops_ref.models.ocr import OcrLine
+from agentops_ref.models.stream import in_pieces
+from agentops_ref.models.structured import structured
 
 Script = Callable[[Sequence[BaseMessage]], AIMessage | str]
 
@@ -28,17 +32,19 @@ Script = Callable[[Sequence[BaseMessage]], AIMessage | str]
 class ScriptedChat(BaseChatModel):
     """Answers from a list, or by a function of the messages, and remembers what it was asked.
 
-    Without a script it repeats the first excerpt's marker and text, which is enough for a chain
-    to produce an answer with a citation.
+    Without either it repeats the first excerpt's marker and text, which is enough for a chain to
+    produce an answer with a citation.
     """
 
     name: str | None = "scripted"
-    replies: list[AIMessage | str | Exception] = Field(default_factory=list)
-    """Used up in order; an exception is raised."""
+    replies: list[AIMessage | str | Exception] | None = None
+    """Given in order; an exception is raised; asking once more than there are replies is wrong."""
     script: Script | None = None
     asked: list[list[BaseMessage]] = Field(default_factory=list)
+    """The messages of every call, in order."""
     bound: list[dict[str, Any]] = Field(default_factory=list)
-    """Tools that were offered, in the OpenAI format."""
+    """The tools that were offered last, in the OpenAI format."""
+    _next: Iterator[int] = PrivateAttr(default_factory=itertools.count)
 
     @property
     def _llm_type(self) -> str:
@@ -47,8 +53,15 @@ class ScriptedChat(BaseChatModel):
     def bind_tools(
         self, tools: Sequence[Any], **kwargs: Any
     ) -> Runnable[LanguageModelInput, AIMessage]:
+        """Remember the tools; whether one is called is up to the script."""
         self.bound[:] = [convert_to_openai_tool(tool) for tool in tools]
         return self.bind(tools=list(self.bound), **kwargs)
+
+    def with_structured_output(
+        self, schema: Any, *, include_raw: bool = False, **kwargs: Any
+    ) -> Runnable[LanguageModelInput, Any]:
+        """Parse the replies, which are then JSON texts."""
+        return structured(self, schema, include_raw=include_raw)
 
     def _generate(
         self,
@@ -58,25 +71,39 @@ class ScriptedChat(BaseChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         self.asked.append(list(messages))
-        reply: AIMessage | str | Exception
-        if self.script is not None:
-            reply = self.script(messages)
-        elif self.replies:
-            reply = self.replies.pop(0)
-        else:
-            reply = _echo(messages)
+        reply = self._reply(messages)
         if isinstance(reply, Exception):
             raise reply
         message = AIMessage(reply) if isinstance(reply, str) else reply.model_copy()
-        read = sum(len(asked.text.split()) for asked in messages)
+        text = message.content
+        if isinstance(text, str):
+            ends = [at for word in stop or () if (at := text.find(word)) >= 0]
+            message.content = text = text[: min(ends)] if ends else text
+        read = sum(len(told.text.split()) for told in messages)
         written = len(message.text.split())
-        message.usage_metadata = {
+        message.usage_metadata = message.usage_metadata or {
             "input_tokens": read,
             "output_tokens": written,
             "total_tokens": read + written,
         }
-        message.response_metadata = {"model_name": "scripted", "answered": "scripted"}
+        message.response_metadata = {
+            "finish_reason": "tool_calls" if message.tool_calls else "stop",
+            "live_seconds": 0.0,
+            **message.response_metadata,
+            "model_name": "scripted",
+            "answered": "scripted",
+        }
         return ChatResult(generations=[ChatGeneration(message=message)])
+
+    def _reply(self, messages: Sequence[BaseMessage]) -> AIMessage | str | Exception:
+        if self.script is not None:
+            return self.script(messages)
+        if self.replies is None:
+            return _echo(messages)
+        turn = next(self._next)
+        if turn >= len(self.replies):
+            raise DeveloperError(f"the script has {len(self.replies)} replies, one more was asked")
+        return self.replies[turn]
 
     def _stream(
         self,
@@ -85,10 +112,7 @@ class ScriptedChat(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        from agentops_ref.models.local import as_chunk
-
-        message = self._generate(messages, stop, run_manager, **kwargs).generations[0].message
-        yield ChatGenerationChunk(message=as_chunk(message))
+        yield from in_pieces(self._generate(messages, stop, **kwargs).generations[0].message)
 
 
 def _echo(messages: Sequence[BaseMessage]) -> str:
@@ -106,10 +130,12 @@ class HashEmbeddings(Embeddings):
         """How many texts were embedded; work is counted with it."""
 
     def embed_documents(self, texts: Sequence[str]) -> list[list[float]]:
+        """Embed texts and count them."""
         self.embedded += len(texts)
         return [self._vector(text) for text in texts]
 
     def embed_query(self, text: str) -> list[float]:
+        """Embed one text, uncounted."""
         return self._vector(text)
 
     def _vector(self, text: str) -> list[float]:
@@ -122,12 +148,15 @@ class HashEmbeddings(Embeddings):
 
 
 class ScriptedOcr:
-    """Reads every image as the same lines."""
+    """Reads every image as the same lines; counts how many it read."""
 
     def __init__(self, *lines: str) -> None:
         self.lines = lines or ("scripted line",)
+        self.images = 0
 
     def read(self, image: bytes) -> tuple[OcrLine, ...]:
+        """Return the lines, one below another."""
+        self.images += 1
         return tuple(
             OcrLine(text, 1.0, ((0, 20 * i), (400, 20 * i), (400, 20 * i + 16), (0, 20 * i + 16)))
             for i, text in enumerate(self.lines)

@@ -19,48 +19,67 @@ from langchain_core.messages import (
     ToolCall,
     ToolMessage,
 )
+from langchain_core.utils.json_schema import dereference_refs
 
-from agentops_ref.errors import ModelError
+from agentops_ref.errors import DeveloperError, ModelError
 
 NONE = "none"
 
 
+def chosen(tool_choice: Any) -> str | None:
+    """Return a tool choice in one form: a tool's name, ``any``, ``none``, or None for either.
+
+    Accepts what LangChain's models accept: ``"auto"``, ``"required"``, booleans and the
+    OpenAI form ``{"type": "function", "function": {"name": ...}}``.
+    """
+    if isinstance(tool_choice, dict):
+        return str(tool_choice.get("function", tool_choice).get("name"))
+    if tool_choice is True or tool_choice == "required":
+        return "any"
+    if tool_choice in (None, False, "", "auto"):
+        return None
+    return str(tool_choice)
+
+
 def step_schema(tools: Sequence[dict[str, Any]], tool_choice: str | None = None) -> dict[str, Any]:
-    """Return the JSON schema of one step.
+    """Return the JSON schema of one step; ``tool_choice`` is what `chosen` returned.
 
     Raises
     ------
-    ModelError
-        ``tool_choice`` names a tool that is not offered.
+    DeveloperError
+        ``tool_choice`` names a tool that is not offered, or a tool is named "none".
     """
     functions = [tool["function"] for tool in tools]
-    forced = tool_choice in ("any", "required", "auto") or tool_choice is None
-    if not forced:
+    names = [function["name"] for function in functions]
+    if NONE in names:
+        raise DeveloperError(f"a tool cannot be named '{NONE}': that is the step without a tool")
+    if tool_choice not in (None, "any"):
         functions = [function for function in functions if function["name"] == tool_choice]
         if not functions:
-            raise ModelError(f"tool_choice '{tool_choice}' is not among the tools offered")
-    options: list[dict[str, Any]] = [
-        {
-            "type": "object",
-            "properties": {
-                "tool": {"const": function["name"]},
-                "arguments": function.get("parameters") or {"type": "object"},
-            },
-            "required": ["tool", "arguments"],
-            "additionalProperties": False,
-        }
+            raise DeveloperError(f"tool_choice '{tool_choice}' is not among: {', '.join(names)}")
+    options = [
+        _option({"tool": {"const": function["name"]}, "arguments": _parameters(function)})
         for function in functions
     ]
-    if tool_choice in (None, "auto"):
-        options.append(
-            {
-                "type": "object",
-                "properties": {"tool": {"const": NONE}, "reply": {"type": "string"}},
-                "required": ["tool", "reply"],
-                "additionalProperties": False,
-            }
-        )
+    if tool_choice is None:
+        options.append(_option({"tool": {"const": NONE}, "reply": {"type": "string"}}))
     return options[0] if len(options) == 1 else {"anyOf": options}
+
+
+def _option(properties: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def _parameters(function: dict[str, Any]) -> dict[str, Any]:
+    """Arguments' schema without references: inside another schema they would point nowhere."""
+    schema = function.get("parameters") or {"type": "object", "properties": {}}
+    plain = dereference_refs(schema) if "$defs" in schema or "definitions" in schema else schema
+    return {key: value for key, value in plain.items() if key not in ("$defs", "definitions")}
 
 
 def read_step(text: str) -> tuple[str, list[ToolCall]]:
@@ -75,9 +94,9 @@ def read_step(text: str) -> tuple[str, list[ToolCall]]:
         step = json.loads(text)
         if step["tool"] == NONE:
             return str(step["reply"]), []
-        arguments = step["arguments"]
+        arguments = dict(step["arguments"])
         name = str(step["tool"])
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise ModelError(f"expected a tool step as JSON, got: {text[:200]!r}") from error
     # The same call gets the same id, so that a replayed conversation is the same request.
     digest = hashlib.sha256(text.encode()).hexdigest()[:12]
@@ -87,35 +106,60 @@ def read_step(text: str) -> tuple[str, list[ToolCall]]:
 def wire_messages(
     messages: Sequence[BaseMessage], tools: Sequence[dict[str, Any]], tool_prompt: str
 ) -> list[dict[str, str]]:
-    """Return the messages in the OpenAI chat format, tools and their results told as text."""
-    wire: list[dict[str, str]] = []
-    for message in messages:
-        if isinstance(message, SystemMessage):
-            wire.append({"role": "system", "content": message.text})
-        elif isinstance(message, HumanMessage):
-            wire.append({"role": "user", "content": message.text})
-        elif isinstance(message, ToolMessage):
-            told = f"Result of {message.name or 'the tool'}:\n{message.text}"
-            wire.append({"role": "user", "content": told})
-        elif isinstance(message, AIMessage) and message.tool_calls:
-            for call in message.tool_calls:
-                step = {"tool": call["name"], "arguments": call["args"]}
-                wire.append({"role": "assistant", "content": json.dumps(step)})
-        else:
-            wire.append({"role": "assistant", "content": message.text})
+    """Return the messages in the OpenAI chat format, tools and their results told as text.
+
+    Raises
+    ------
+    DeveloperError
+        A message holds something that is not text, which this model cannot read.
+    """
+    wire = [told for message in messages for told in _tell(message)]
     if tools:
-        told = tool_prompt.replace("{tools}", "\n".join(_describe(tool) for tool in tools))
+        text = tool_prompt.replace("{tools}", "\n".join(_describe(tool) for tool in tools))
         if wire and wire[0]["role"] == "system":
-            wire[0] = {"role": "system", "content": f"{wire[0]['content']}\n\n{told}"}
+            wire[0] = {"role": "system", "content": f"{wire[0]['content']}\n\n{text}"}
         else:
-            wire.insert(0, {"role": "system", "content": told})
+            wire.insert(0, {"role": "system", "content": text})
     return wire
+
+
+def _tell(message: BaseMessage) -> list[dict[str, str]]:
+    text = _text(message)
+    if isinstance(message, SystemMessage):
+        return [{"role": "system", "content": text}]
+    if isinstance(message, ToolMessage):
+        return [{"role": "user", "content": f"Result of {message.name or 'the tool'}:\n{text}"}]
+    if isinstance(message, AIMessage):
+        steps = [
+            json.dumps({"tool": call["name"], "arguments": call["args"]}, ensure_ascii=False)
+            for call in message.tool_calls
+        ]
+        said = [text] if text or not steps else []
+        return [{"role": "assistant", "content": content} for content in (*said, *steps)]
+    if isinstance(message, HumanMessage):
+        return [{"role": "user", "content": text}]
+    raise DeveloperError(f"a local model cannot be sent a message of type '{message.type}'")
+
+
+def _text(message: BaseMessage) -> str:
+    if isinstance(message.content, list):
+        for block in message.content:
+            kind = "text" if isinstance(block, str) else block.get("type")
+            if kind not in ("text", "tool_call", "tool_use", "reasoning"):
+                raise DeveloperError(f"a local model reads text, not a block of type '{kind}'")
+    return str(message.text)
 
 
 def _describe(tool: dict[str, Any]) -> str:
     function = tool["function"]
-    properties = (function.get("parameters") or {}).get("properties", {})
-    arguments = ", ".join(
-        f"{name}: {schema.get('type', 'any')}" for name, schema in properties.items()
-    )
+    properties = _parameters(function).get("properties", {})
+    arguments = ", ".join(f"{name}: {_kind(schema)}" for name, schema in properties.items())
     return f"- {function['name']}({arguments}): {function.get('description', '')}"
+
+
+def _kind(schema: dict[str, Any]) -> str:
+    if "enum" in schema:
+        return "|".join(json.dumps(value, ensure_ascii=False) for value in schema["enum"])
+    if "anyOf" in schema:
+        return "|".join(_kind(option) for option in schema["anyOf"])
+    return str(schema.get("type", "any"))

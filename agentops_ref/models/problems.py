@@ -1,0 +1,53 @@
+"""What libraries raise, told as one of our errors: who must act, and whether a retry can help."""
+
+from __future__ import annotations
+
+from agentops_ref.errors import (
+    AgentOpsError,
+    ContextOverflow,
+    ModelError,
+    OperatorError,
+    TransientError,
+)
+
+# By the names of the classes: LangChain's own (since 1.4) and those of the providers' clients,
+# which are not installed everywhere, agree on them.
+OVERFLOW = {"ContextOverflowError"}
+TRANSIENT = {
+    "APIConnectionError",
+    "APITimeoutError",
+    "ConnectionError",
+    "InternalServerError",
+    "ModelAPIError",
+    "ModelConnectionError",
+    "ModelRateLimitError",
+    "ModelTimeoutError",
+    "RateLimitError",
+    "TimeoutError",
+    "TransportError",
+}
+OPERATOR = {
+    "AuthenticationError",
+    "ModelAuthenticationError",
+    "ModelNotFoundError",
+    "ModelPermissionDeniedError",
+    "NotFoundError",
+    "PermissionDeniedError",
+}
+REFUSED = {"BadRequestError", "ModelInvalidRequestError", "UnprocessableEntityError"}
+
+
+def translated(error: Exception, model: str) -> Exception:
+    """Return the error of ours that says who must act; an unknown error comes back as it is."""
+    if isinstance(error, AgentOpsError):
+        return error
+    names = {base.__name__ for base in type(error).__mro__}
+    if names & OVERFLOW:
+        return ContextOverflow(f"{model}: {error}")
+    if names & TRANSIENT:
+        return TransientError(f"{model} cannot be reached or is busy: {error}")
+    if names & OPERATOR:
+        return OperatorError(f"{model}: {error}; check models.chat.options and the API key")
+    if names & REFUSED:
+        return ModelError(f"{model} refused the request: {error}")
+    return error
