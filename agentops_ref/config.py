@@ -122,6 +122,7 @@ class RetrievalConfig(_Section):
     vector_weight: float = Field(ge=0)
     text_weight: float = Field(ge=0)
     rrf_constant: int = Field(gt=0)
+    identifiers: str | None
 
 
 class AgentConfig(_Section):

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from agentops_ref.agents.citations import cite, strip_markers
+from agentops_ref.agents.citations import answer_schema, cite, read_draft, strip_markers
 from agentops_ref.agents.prompts import Prompt
 from agentops_ref.records import Answer, Hit, Usage
 from agentops_ref.tracing import NoTracer, Tracer
@@ -33,6 +33,9 @@ class Agent(Protocol):
 
     def __call__(self, question: str, *, filters: Mapping[str, Any] | None = None) -> Answer: ...
 
+
+NOT_ASKED = "no model: nothing was found"
+"""Who answered when a search found nothing: the chain abstains without a model call."""
 
 UsageOf = Callable[["BaseMessage"], Usage]
 
@@ -81,15 +84,29 @@ class Chain:
                 hits = self.search(question, filters=filters)
                 found.outputs([document_of(hit) for hit in hits])
             context, shown = format_context(hits, self.context_chars)
+            if not shown:
+                answer = Answer(
+                    text=self.prompt.reply,
+                    abstained=True,
+                    seconds=time.perf_counter() - started,
+                    model=NOT_ASKED,
+                    trace_id=span.trace_id,
+                )
+                span.outputs({"answer": answer.text, "abstained": True})
+                return answer
             messages = self.prompt.messages(context=context, question=question)
-            reply, usage = generate(self.model, messages, self.usage_of, self.tracer)
-            text = reply.text.strip()
-            abstained = says(text, self.prompt.abstain)
-            with self.tracer.span("cite", "PARSER", {"answer": text}) as cited:
-                citations = () if abstained else cite(text, shown, min_support=self.min_support)
+            model: Any = self.model
+            if self.prompt.structured:
+                schema = {"name": "answer", "schema": answer_schema(len(shown))}
+                model = model.bind(response_format={"type": "json_schema", "json_schema": schema})
+            reply, usage = generate(model, messages, self.usage_of, self.tracer)
+            draft = read_draft(reply.text)
+            abstained = says(draft.text, self.prompt.abstain)
+            with self.tracer.span("cite", "PARSER", draft._asdict()) as cited:
+                citations = () if abstained else cite(draft, shown, min_support=self.min_support)
                 cited.outputs([[c.document, c.page, c.quote] for c in citations])
             answer = Answer(
-                text=self.prompt.reply if abstained else strip_markers(text),
+                text=self.prompt.reply if abstained else strip_markers(draft.text),
                 abstained=abstained,
                 citations=citations,
                 hits=shown,

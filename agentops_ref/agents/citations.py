@@ -7,14 +7,53 @@ paraphrase when they are asked to quote.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from agentops_ref.records import Citation, Hit
 
 _MARKER = re.compile(r"\[(\d{1,2})\]")
 _WORD = re.compile(r"[a-z0-9]+(?:[.,-][a-z0-9]+)*")
 _PIECES = re.compile(r"(?<=[.!?])\s+|\n")
+
+
+class Draft(NamedTuple):
+    """What a model said: the answer and, when it was asked for them, its evidence."""
+
+    text: str
+    excerpt: int = 0
+    """1-based number of the excerpt it used; 0 when it named none."""
+    quote: str = ""
+    """What it says stands there; to be checked, models paraphrase."""
+
+
+def answer_schema(excerpts: int) -> dict[str, Any]:
+    """Return the JSON schema of a structured answer over this many excerpts.
+
+    The order matters: evidence is written before the answer, so that the answer follows from it.
+    """
+    return {
+        "title": "answer",
+        "type": "object",
+        "properties": {
+            "excerpt": {"type": "integer", "enum": list(range(excerpts + 1))},
+            "quote": {"type": "string", "maxLength": 200},
+            "answer": {"type": "string", "maxLength": 400},
+        },
+        "required": ["excerpt", "quote", "answer"],
+        "additionalProperties": False,
+    }
+
+
+def read_draft(text: str) -> Draft:
+    """Read a structured answer; text that is none is an answer without evidence."""
+    try:
+        said = json.loads(text)
+        return Draft(str(said["answer"]).strip(), int(said["excerpt"]), str(said["quote"]))
+    except (ValueError, TypeError, KeyError):
+        return Draft(text.strip())
 
 
 def words(text: str) -> set[str]:
@@ -40,14 +79,16 @@ def best_quote(answer: str, hit: Hit) -> str:
     return max(pieces, key=lambda piece: len(wanted & words(piece)), default=hit.chunk.text)
 
 
-def cite(answer: str, hits: Sequence[Hit], *, min_support: float) -> tuple[Citation, ...]:
-    """Resolve markers to citations.
+def cite(draft: Draft, hits: Sequence[Hit], *, min_support: float) -> tuple[Citation, ...]:
+    """Resolve the excerpt that the model named, or the markers in its text, to citations.
 
-    A marker that points past the excerpts is dropped. When the model gave no usable marker, the
+    A number that points past the excerpts is dropped. When the model gave no usable one, the
     one excerpt that supports the answer best is cited, if it holds at least ``min_support`` of
     the answer's words; otherwise there is no citation, and the scorers see that.
     """
-    numbers = list(dict.fromkeys(int(number) for number in _MARKER.findall(answer)))
+    answer = f"{draft.text} {draft.quote}"
+    named = [draft.excerpt] if draft.excerpt else [int(n) for n in _MARKER.findall(draft.text)]
+    numbers = list(dict.fromkeys(named))
     chosen = [hits[number - 1] for number in numbers if 1 <= number <= len(hits)]
     if not chosen and hits:
         best = max(hits, key=lambda hit: support(answer, _shown(hit)))

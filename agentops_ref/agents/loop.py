@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from agentops_ref.agents.chain import Search, UsageOf, generate, says, who_answered
-from agentops_ref.agents.citations import cite, strip_markers
+from agentops_ref.agents.citations import Draft, cite, strip_markers
 from agentops_ref.agents.prompts import Prompt
 from agentops_ref.agents.tools import DocumentSearch
 from agentops_ref.errors import ModelError
@@ -71,7 +71,7 @@ class ToolLoop:
                 abstained=abstained,
                 citations=()
                 if abstained
-                else cite(text, documents.shown, min_support=self.min_support),
+                else cite(Draft(text), documents.shown, min_support=self.min_support),
                 hits=tuple(documents.shown),
                 usage=usage,
                 seconds=time.perf_counter() - started,

@@ -17,7 +17,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -40,6 +40,8 @@ class Prompt:
     abstain: str
     reply: str
     digest: str
+    structured: bool = False
+    """Whether the model is to answer as JSON: which excerpt, its words, the answer."""
 
     def messages(self, **values: str) -> list[BaseMessage]:
         """Fill the templates. A value's own braces are left alone: content is data."""
@@ -60,7 +62,7 @@ def load_prompt(folder: Path, name: str) -> Prompt:
     except FileNotFoundError:
         known = tuple(sorted(path.name for path in folder.glob("*.md")))
         raise ConfigError(f"prompt '{name}' not found in {folder}{nearest(name, known)}") from None
-    header: dict[str, str] = {}
+    header: dict[str, Any] = {}
     body = raw
     if raw.startswith("---\n"):
         head, _, body = raw[4:].partition("\n---\n")
@@ -73,5 +75,10 @@ def load_prompt(folder: Path, name: str) -> Prompt:
         raise ConfigError(f"{file}: expected a '## user' section")
     digest = hashlib.sha256(raw.encode()).hexdigest()[:12]
     return Prompt(
-        name, sections, str(header.get("abstain", "")), str(header.get("reply", "")), digest
+        name,
+        sections,
+        str(header.get("abstain", "")),
+        str(header.get("reply", "")),
+        digest,
+        header.get("format") == "json",
     )

@@ -1,4 +1,4 @@
-"""Hybrid search: BM25 and vectors, fused by rank. Taught in chapter 6."""
+"""Hybrid search: BM25 and vectors, fused by rank. Taught in chapter 3."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from agentops_ref.config import RetrievalConfig
 from agentops_ref.errors import DeveloperError, nearest
 from agentops_ref.etl.fuse import fuse
+from agentops_ref.etl.identifiers import prefer
 from agentops_ref.etl.sinks.base import Filters, Sink, Snapshot
 from agentops_ref.records import Chunk, Hit
 
@@ -61,14 +62,18 @@ class Searcher:
             name: {found_id: i for i, found_id in enumerate(ids, start=1)}
             for name, ids in rankings.items()
         }
+        scores = dict(fuse(rankings, weights, constant=settings.rrf_constant))
+        ranked = list(scores)
+        if settings.identifiers:
+            ranked = prefer(query, ranked, chunks, settings.identifiers)
         return [
             Hit(
                 chunks[found_id],
-                score,
+                scores[found_id],
                 vector_rank=rank.get("vector", {}).get(found_id),
                 text_rank=rank.get("text", {}).get(found_id),
             )
-            for found_id, score in fuse(rankings, weights, constant=settings.rrf_constant)[:k]
+            for found_id in ranked[:k]
         ]
 
 

@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 from langchain_core.messages import AIMessage
 
 from agentops_ref.agents.chain import Chain, Direct, format_context
-from agentops_ref.agents.citations import best_quote, cite, strip_markers, support
+from agentops_ref.agents.citations import (
+    Draft,
+    best_quote,
+    cite,
+    read_draft,
+    strip_markers,
+    support,
+)
 from agentops_ref.agents.loop import ToolLoop
 from agentops_ref.agents.prompts import load_prompt
 from agentops_ref.agents.tools import records_tool
@@ -39,6 +46,11 @@ class Model:
     def __init__(self, *replies: AIMessage | Exception) -> None:
         self.replies, self.asked = list(replies), []  # type: ignore[var-annotated]
         self.bound: list[str] = []
+        self.formats: list[Any] = []
+
+    def bind(self, **kwargs: Any) -> Model:
+        self.formats.append(kwargs["response_format"])
+        return self
 
     def bind_tools(self, tools: list[Any]) -> Model:
         self.bound = [tool.name for tool in tools]
@@ -83,6 +95,29 @@ def test_the_chain_cites_what_the_marker_names() -> None:
     assert answer.usage == Usage(10, 2, 0.001, 1)
 
 
+def test_a_structured_answer_cites_the_excerpt_that_it_names() -> None:
+    reply = '{"excerpt": 2, "quote": "Clean the filter", "answer": "Every 3 months."}'
+    model = Model(AIMessage(reply))
+    answer = chain(model)("How often?")
+    assert answer.text == "Every 3 months."
+    assert [c.document for c in answer.citations] == ["notes/b.md"]
+    (bound,) = model.formats
+    assert bound["json_schema"]["schema"]["properties"]["excerpt"]["enum"] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"excerpt": 1}', "[1, 2]", "null", '{"answer": "x"}'])
+def test_text_that_is_no_structured_answer_is_an_answer_without_evidence(text: str) -> None:
+    assert read_draft(text) == Draft(text)
+
+
+def test_the_chain_asks_no_model_when_nothing_is_found() -> None:
+    model = Model()
+    answer = chain(model, search=lambda q, **_: [])("What does a QX-99 weigh?")
+    assert answer.abstained
+    assert answer.usage == Usage()
+    assert model.asked == []
+
+
 def test_the_chain_abstains_on_the_agreed_phrase() -> None:
     answer = chain(Model(AIMessage("not in the documents.")))("What colour?")
     assert answer.abstained
@@ -91,13 +126,15 @@ def test_the_chain_abstains_on_the_agreed_phrase() -> None:
 
 
 def test_markers_to_nowhere_are_dropped_and_support_is_used_instead() -> None:
-    assert cite("Cleaned every 3 months [7]", HITS, min_support=0.5)[0].document == "notes/b.md"
-    assert cite("Something else entirely", HITS, min_support=0.5) == ()
-    assert cite("Anything", [], min_support=0.0) == ()
+    assert (
+        cite(Draft("Cleaned every 3 months [7]"), HITS, min_support=0.5)[0].document == "notes/b.md"
+    )
+    assert cite(Draft("Something else entirely"), HITS, min_support=0.5) == ()
+    assert cite(Draft("Anything"), [], min_support=0.0) == ()
 
 
 def test_a_marker_is_cited_once() -> None:
-    assert len(cite("18 Nm [1], really 18 Nm [1] [2]", HITS, min_support=0.5)) == 2
+    assert len(cite(Draft("18 Nm [1], really 18 Nm [1] [2]"), HITS, min_support=0.5)) == 2
 
 
 @given(st.text(), st.text(min_size=1))
