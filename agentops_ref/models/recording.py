@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -35,13 +34,12 @@ from pydantic import PrivateAttr
 from agentops_ref.errors import DeveloperError, NotRecorded, OperatorError, TransientError
 from agentops_ref.models.ocr import Ocr, OcrLine
 from agentops_ref.models.problems import translated
-from agentops_ref.models.store import JsonStore, VectorStore, canonical, damaged, digest
+from agentops_ref.models.store import JsonStore, VectorStore, as_json, canonical, damaged, digest
 from agentops_ref.models.stream import in_pieces
 
 Mode = Literal["live", "replay", "record"]
 IRRELEVANT = frozenset({"ls_structured_output_format", "stream", "stream_usage", "stream_options"})
 """Keyword arguments of a call that do not change what is answered."""
-COUNTED = ("input_tokens", "output_tokens", "total_tokens")
 
 
 class RecordedChat(BaseChatModel):
@@ -138,7 +136,7 @@ class RecordedChat(BaseChatModel):
         self, messages: Sequence[BaseMessage], stop: list[str] | None = None, **kwargs: Any
     ) -> str:
         """Return the name under which the answer to a request is recorded."""
-        return digest(canonical(self.request(messages, stop, kwargs)))
+        return key_of(self.request(messages, stop, kwargs))
 
     def _generate(
         self,
@@ -147,15 +145,15 @@ class RecordedChat(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        text = canonical(self.request(messages, stop, kwargs))
-        key = digest(text)
+        asked = self.request(messages, stop, kwargs)
+        key = key_of(asked)
         found = None if self.mode == "live" else self.store.get(key)
         if found is not None:
             replayed = restored(found, self.model_name, self.store.file(key))
             return ChatResult(generations=[ChatGeneration(message=replayed)])
         message = self._ask(messages, stop, kwargs)
         if self.mode == "record":
-            self.store.put(key, {"request": json.loads(text), "response": _record(message)})
+            self.store.put(key, {"request": as_json(asked), "response": _record(message)})
         return ChatResult(generations=[ChatGeneration(message=message)])
 
     def _ask(
@@ -164,12 +162,17 @@ class RecordedChat(BaseChatModel):
         """Ask the live model."""
         started = time.perf_counter()
         try:
-            message = self.live._generate(messages, stop, None, **kwargs).generations[0].message
+            generation = self.live._generate(messages, stop, None, **kwargs).generations[0]
         except Exception as error:
             raise self._problem(messages, error) from error
+        message = generation.message
         assert isinstance(message, AIMessage)
-        told = {"live_seconds": round(time.perf_counter() - started, 3)}
-        message.response_metadata = told | message.response_metadata | self._answered()
+        message.response_metadata = {
+            "live_seconds": round(time.perf_counter() - started, 3),
+            **(generation.generation_info or {}),
+            **message.response_metadata,
+            **self._answered(),
+        }
         return message
 
     def _stream(
@@ -194,6 +197,7 @@ class RecordedChat(BaseChatModel):
                 # Told once, at the end: LangChain joins the chunks' texts, and so would it these.
                 for name in ("model_name", "answered", "live_seconds"):
                     chunk.message.response_metadata.pop(name, None)
+                    (chunk.generation_info or {}).pop(name, None)
                 yield chunk
         except Exception as error:
             raise self._problem(messages, error) from error
@@ -213,6 +217,28 @@ class RecordedChat(BaseChatModel):
             f"({cause}). Two ways out: fetch the model with `agentops models pull`, or record what "
             "the notebooks ask with `make record`"
         )
+
+
+def key_of(asked: dict[str, Any]) -> str:
+    """Return the digest of a request; it does not depend on the order of keys.
+
+    But for the properties of a schema: constrained decoding writes them in their order, so that
+    another order is another request.
+    """
+    return digest(canonical({name: _ordered(value) for name, value in as_json(asked).items()}))
+
+
+def _ordered(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_ordered(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: [[key, _ordered(schema)] for key, schema in inner.items()]
+        if name == "properties" and isinstance(inner, dict)
+        else _ordered(inner)
+        for name, inner in value.items()
+    }
 
 
 def plain(messages: Sequence[BaseMessage]) -> list[dict[str, Any]]:
@@ -273,12 +299,11 @@ def messages_of(told: Sequence[dict[str, Any]]) -> list[BaseMessage]:
 
 def _record(message: AIMessage) -> dict[str, Any]:
     metadata = message.response_metadata
-    used: dict[str, Any] = {**(message.usage_metadata or {})}
     parsed = message.additional_kwargs.get("parsed")
     record = {
         "content": message.content,
         "tool_calls": [[call["name"], call["args"], call["id"]] for call in message.tool_calls],
-        "usage": {name: used[name] for name in COUNTED if name in used},
+        "usage": dict(message.usage_metadata or {}),
         "finish_reason": metadata.get("finish_reason") or metadata.get("stop_reason") or "",
         "live_seconds": metadata["live_seconds"],
         "recorded_on": datetime.datetime.now(datetime.UTC).date().isoformat(),

@@ -19,7 +19,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
 from langchain_core.utils.function_calling import convert_to_openai_tool
-from pydantic import Field, PrivateAttr
+from pydantic import Field, PrivateAttr, SkipValidation
 
 from agentops_ref.errors import DeveloperError
 from agentops_ref.models.ocr import OcrLine
@@ -37,7 +37,7 @@ class ScriptedChat(BaseChatModel):
     """
 
     name: str | None = "scripted"
-    replies: list[AIMessage | str | Exception] | None = None
+    replies: list[SkipValidation[AIMessage | str | Exception]] | None = None
     """Given in order; an exception is raised; asking once more than there are replies is wrong."""
     script: Script | None = None
     asked: list[list[BaseMessage]] = Field(default_factory=list)

@@ -38,6 +38,11 @@ def canonical(value: Any) -> str:
     )
 
 
+def as_json(value: Any) -> Any:
+    """Return the value as it will be read back from a JSON file, in its own order."""
+    return json.loads(json.dumps(value, ensure_ascii=False, default=_as_json))
+
+
 def _as_json(value: Any) -> Any:
     if isinstance(value, type) and hasattr(value, "model_json_schema"):
         return value.model_json_schema()
@@ -107,7 +112,8 @@ class JsonStore:
         return found
 
     def put(self, key: str, value: Mapping[str, Any]) -> None:
-        text = json.dumps(value, sort_keys=True, ensure_ascii=False, indent=1)
+        """Write a recording, in the order of its keys: in a schema that order has a meaning."""
+        text = json.dumps(value, ensure_ascii=False, indent=1)
         write_atomically(self.file(key), f"{text}\n".encode())
         log_use([key])
 

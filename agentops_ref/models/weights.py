@@ -242,7 +242,9 @@ def _from_hub(item: Artefact, partial: Path, progress: Progress) -> str:
     if done >= item.size:
         partial.unlink()
         done = 0
-    headers = {"Range": f"bytes={done}-"} if done else {}
+    headers = {"Accept-Encoding": "identity"}  # ranges count the file's own bytes
+    if done:
+        headers["Range"] = f"bytes={done}-"
     timeout = httpx.Timeout(30.0, connect=CONNECT_SECONDS)
     try:
         with httpx.stream(
@@ -253,7 +255,7 @@ def _from_hub(item: Artefact, partial: Path, progress: Progress) -> str:
             if reply.status_code != httpx.codes.PARTIAL_CONTENT:
                 done = 0
             with partial.open("ab" if done else "wb") as out:
-                for block in reply.iter_bytes(BLOCK):
+                for block in reply.iter_bytes():
                     out.write(block)
                     done += len(block)
                     progress(item.name, done, item.size)
