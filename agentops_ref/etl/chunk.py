@@ -16,8 +16,8 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from pathlib import PurePosixPath
 
-from agentops_ref.config import ChunkConfig
 from agentops_ref.records import Chunk, Element
+from agentops_ref.settings import ChunkConfig
 
 CHUNKER_VERSION = "2"
 """Part of the ETL's recipe: raise it when the same elements give other chunks."""

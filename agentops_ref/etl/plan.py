@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from agentops_ref.config import DeletionConfig
 from agentops_ref.etl.recipe import changed_stages
 from agentops_ref.records import Change, LedgerEntry, Listing
+from agentops_ref.settings import DeletionConfig
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from agentops_ref.config import RetrievalConfig
 from agentops_ref.errors import DeveloperError, nearest
 from agentops_ref.etl.fuse import fuse
 from agentops_ref.etl.identifiers import prefer
 from agentops_ref.etl.sinks.base import Filters, Sink, Snapshot
 from agentops_ref.records import Chunk, Hit
+from agentops_ref.settings import RetrievalConfig
 
 if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from agentops_ref.config import ChunkConfig
 from agentops_ref.etl.cache import StageCache, Vectors
 from agentops_ref.etl.recipe import Recipe, Recipes, content_hash, text_hash
 from agentops_ref.etl.sources import Source
 from agentops_ref.records import Chunk, Element
+from agentops_ref.settings import ChunkConfig
 
 if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings

@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from agentops_ref.config import DeletionConfig
 from agentops_ref.errors import AgentOpsError, DocumentError, TransientError
 from agentops_ref.etl.plan import Plan, diff
 from agentops_ref.etl.recipe import changed_stages, content_hash
@@ -23,6 +22,7 @@ from agentops_ref.etl.sinks.base import Commit, Rows, Sink, Snapshot, searchable
 from agentops_ref.etl.sources import Source
 from agentops_ref.etl.stages import Stages
 from agentops_ref.records import Chunk, LedgerEntry, SyncReport
+from agentops_ref.settings import DeletionConfig
 
 Progress = Callable[[str, int, int], None]
 """(stage, done, total)"""

@@ -12,13 +12,13 @@ from langchain_core.embeddings import Embeddings
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 
-from agentops_ref.config import ChatConfig, EmbeddingConfig, ModelsConfig, OcrConfig
 from agentops_ref.errors import ConfigError, OperatorError, nearest
 from agentops_ref.models.ocr import Ocr, RapidOcr
 from agentops_ref.models.recording import RecordedChat, RecordedEmbeddings, RecordedOcr
 from agentops_ref.models.scripted import HashEmbeddings, ScriptedChat, ScriptedOcr
 from agentops_ref.models.store import canonical, digest
 from agentops_ref.records import Usage
+from agentops_ref.settings import ChatConfig, EmbeddingConfig, ModelsConfig, OcrConfig
 
 CHAT = ("local", "openai", "langchain")
 TOOL_STEP = "tool_step.md"

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from agentops_ref.config import ModelsConfig
 from agentops_ref.errors import OperatorError
 from agentops_ref.models.factory import chat_model, embedding_model, ocr_model
 from agentops_ref.models.recording import (
@@ -26,6 +25,7 @@ from agentops_ref.models.recording import (
     restored,
 )
 from agentops_ref.models.store import damaged
+from agentops_ref.settings import ModelsConfig
 
 Progress = Callable[[str, int, int], None]
 """(stage, done, total)"""

@@ -10,9 +10,9 @@ import pytest
 from agentops_ref.apps.checks.ch03 import flaky_source, plan, simulate, situation
 from agentops_ref.apps.corpus_folder import bring_to
 from agentops_ref.apps.outdated import Outdated, outdated, prints, still_held
-from agentops_ref.config import DeletionConfig
 from agentops_ref.errors import OperatorError
 from agentops_ref.records import Chunk
+from agentops_ref.settings import DeletionConfig
 
 RIGHT = {
     "create": {"bulletin-8.docx"},

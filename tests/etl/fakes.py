@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from agentops_ref.config import DeletionConfig
 from agentops_ref.errors import DocumentError
 from agentops_ref.etl.cache import StageCache
 from agentops_ref.etl.recipe import Recipe, Recipes
 from agentops_ref.etl.sinks.base import Snapshot
 from agentops_ref.etl.stages import Stages
 from agentops_ref.records import Chunk, Element
+from agentops_ref.settings import DeletionConfig
 
 AT_ONCE = DeletionConfig(listings=1, max_share=1.0)
 

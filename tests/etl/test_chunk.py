@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agentops_ref.config import ChunkConfig
 from agentops_ref.etl.chunk import chunk, chunk_id, kind_and_tenant, title_of
 from agentops_ref.records import Chunk, Element, ElementKind
+from agentops_ref.settings import ChunkConfig
 
 USUAL = ChunkConfig(target_chars=600, max_chars=900)
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentops_ref.config import RetrievalConfig
 from agentops_ref.errors import DeveloperError
 from agentops_ref.etl import Commit, MemorySink, Searcher, fuse
 from agentops_ref.etl.sinks.bm25 import Bm25, words
+from agentops_ref.settings import RetrievalConfig
 from tests.etl.fakes import FakeEmbeddings
 from tests.etl.test_sinks import rows
 

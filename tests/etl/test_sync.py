@@ -11,12 +11,12 @@ from filelock import FileLock
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agentops_ref.config import DeletionConfig
 from agentops_ref.errors import OperatorError, TransientError
 from agentops_ref.etl import FolderSource, LanceSink, MemorySink, Sink, diff, sync
 from agentops_ref.etl.naive import append
 from agentops_ref.etl.stages import Stages
 from agentops_ref.records import LedgerEntry, Listing, SourceItem, SyncReport
+from agentops_ref.settings import DeletionConfig
 from tests.etl.fakes import AT_ONCE, FakeEmbeddings, contents, make_stages, write
 
 NAMES = ("a.txt", "b.txt", "manuals/c.txt", "manuals/nord's.txt")

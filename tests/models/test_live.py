@@ -17,7 +17,6 @@ from agentops_ref.models.factory import chat_model, embedding_model
 from agentops_ref.models.weights import status
 from tests.models.fakes import collected
 
-
 # Read at import: the tests themselves get no ``AGENTOPS_`` variables.
 WEIGHTS = load_config().weights
 ABSENT = [found.name for found in status(WEIGHTS) if found.state != "present"]

@@ -6,9 +6,9 @@ import random
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
-from agentops_ref.config import DeletionConfig
 from agentops_ref.etl.plan import diff
 from agentops_ref.records import LedgerEntry, Listing, SourceItem
+from agentops_ref.settings import DeletionConfig
 
 
 class Checked(NamedTuple):

@@ -1,0 +1,138 @@
+"""The schema of the configuration: one frozen class a section, unknown keys refused.
+
+What each key means stands beside it in ``config/base.yaml``, which also holds every default.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PathsConfig(_Section):
+    corpus: Path
+    state: Path
+    cache: Path
+    recordings: Path
+    prompts: Path
+    weights: Path | None
+
+
+class ChatConfig(_Section):
+    provider: str
+    name: str
+    digest: str | None
+    options: dict[str, Any]
+    context_tokens: int = Field(gt=0)
+    max_output_tokens: int = Field(gt=0)
+    temperature: float = Field(ge=0)
+    seed: int
+    threads: int = Field(gt=0)
+    price_input: float = Field(ge=0)
+    price_output: float = Field(ge=0)
+
+
+class EmbeddingConfig(_Section):
+    provider: str
+    name: str
+    digest: str | None
+    options: dict[str, Any]
+    dimensions: int = Field(gt=0)
+
+
+class OcrConfig(_Section):
+    provider: str
+    name: str
+    options: dict[str, Any]
+
+
+class ModelsConfig(_Section):
+    mode: Literal["live", "replay", "record", "scripted"]
+    chat: ChatConfig
+    embedding: EmbeddingConfig
+    ocr: OcrConfig
+
+
+class SourceConfig(_Section):
+    kind: str
+    root: Path
+    include: list[str]
+    exclude: list[str]
+    options: dict[str, Any]
+
+
+class ChunkConfig(_Section):
+    target_chars: int = Field(gt=0)
+    max_chars: int = Field(gt=0)
+
+
+class SinkConfig(_Section):
+    kind: str
+    uri: str
+    options: dict[str, Any]
+
+
+class DeletionConfig(_Section):
+    listings: int = Field(ge=1)
+    max_share: float = Field(ge=0, le=1)
+
+
+class TablesConfig(_Section):
+    root: Path | None
+    uri: str
+
+
+class EtlConfig(_Section):
+    source: SourceConfig
+    chunk: ChunkConfig
+    sink: SinkConfig
+    deletion: DeletionConfig
+    tables: TablesConfig
+
+
+class RetrievalConfig(_Section):
+    mode: Literal["hybrid", "vector", "text"]
+    k: int = Field(gt=0)
+    candidates: int = Field(gt=0)
+    vector_weight: float = Field(ge=0)
+    text_weight: float = Field(ge=0)
+    rrf_constant: int = Field(gt=0)
+    identifiers: str | None
+
+
+class AgentConfig(_Section):
+    kind: str
+    prompts: dict[str, str]
+    max_steps: int = Field(gt=0)
+    context_chars: int = Field(gt=0)
+    min_support: float = Field(ge=0, le=1)
+
+
+class TrackingConfig(_Section):
+    uri: str
+    experiment: str
+
+
+class EvalsConfig(_Section):
+    cases: Path
+    scorers: list[str]
+    gate: dict[str, float]
+    level: float = Field(gt=0, lt=1)
+
+
+class Settings(_Section):
+    """The validated tree. Keys are those of ``config/base.yaml``, which says what each means."""
+
+    paths: PathsConfig
+    models: ModelsConfig
+    etl: EtlConfig
+    retrieval: RetrievalConfig
+    agent: AgentConfig
+    tracking: TrackingConfig
+    evals: EvalsConfig
