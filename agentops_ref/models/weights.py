@@ -198,7 +198,8 @@ def _fetch(
             problems.append(f"registry: {error}")
     if _size(partial) < item.size:
         why = "; ".join(problems) or f"it cannot be had from '{source}', use --source auto"
-        kept = "; what was fetched is kept, run the command again to go on" if problems else ""
+        begun = _size(partial) or _size(parts)
+        kept = "; what was fetched is kept, run the command again to go on" if begun else ""
         raise OperatorError(f"{item.name}: could not be fetched ({why}){kept}")
     if _size(partial) != item.size or _sha256(partial) != item.sha256:
         partial.unlink()
