@@ -78,7 +78,7 @@ def test_a_wrong_value_gives_one_clear_line(folder: Path, override: str, parts: 
 def test_wrong_files_are_named(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"configuration folder not found: .*nowhere"):
         load_config(tmp_path / "nowhere", environ={})
-    with pytest.raises(ConfigError, match="no overlay 'prd' in .*did you mean 'prod'"):
+    with pytest.raises(ConfigError, match=r"no overlay 'prd' in .*did you mean 'prod'"):
         load_config(folder, env="prd", environ={})
     (folder / "base.yaml").write_text("retrieval:\n  k: [1\n")
     with pytest.raises(ConfigError, match=r"base.yaml, line \d+: not valid YAML"):

@@ -20,7 +20,8 @@ Agentops = Callable[..., tuple[int, str, str]]
 def project(tmp_path: Path) -> Path:
     docs = tmp_path / "docs" / "notes"
     docs.mkdir(parents=True)
-    (docs / "torque.md").write_text("# Torque\n\nThe flare nut of the NL-8 is tightened to 18 Nm.\n")
+    torque = "# Torque\n\nThe flare nut of the NL-8 is tightened to 18 Nm.\n"
+    (docs / "torque.md").write_text(torque)
     (docs / "filter.md").write_text("# Filter\n\nThe filter is cleaned every 3 months.\n")
     tables = tmp_path / "tables"
     tables.mkdir()
@@ -55,7 +56,7 @@ def agentops(
     return call
 
 
-def test_sync_creates_then_keeps_then_updates_and_deletes(agentops: Agentops, project: Path) -> None:
+def test_sync_creates_keeps_updates_and_deletes(agentops: Agentops, project: Path) -> None:
     code, out, _ = agentops("ingest", "sync", "--json")
     report = json.loads(out)
     assert code == 0
@@ -70,10 +71,10 @@ def test_sync_creates_then_keeps_then_updates_and_deletes(agentops: Agentops, pr
 
     (project / "docs/notes/torque.md").write_text("# Torque\n\nThe flare nut takes 20 Nm.\n")
     (project / "docs/notes/filter.md").unlink()
-    code, out, err = agentops("ingest", "sync")
+    code, out, _ = agentops("ingest", "sync")
     assert code == 1, "half of the documents at once is a mass deletion"
     assert "refused" in out
-    code, out, err = agentops("ingest", "sync", "--allow-mass-deletion")
+    code, out, _ = agentops("ingest", "sync", "--allow-mass-deletion")
     assert code == 0
     assert "~ notes/torque.md" in out
     assert "- notes/filter.md" in out
