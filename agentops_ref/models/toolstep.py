@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,6 +25,8 @@ from langchain_core.utils.json_schema import dereference_refs
 from agentops_ref.errors import DeveloperError, ModelError
 
 NONE = "none"
+ROLE_MARK = re.compile(r"<\|(?=\w+\|>)")
+"""The start of ``<|im_start|>`` and its like: llama.cpp reads them as role marks in any text."""
 
 
 def chosen(tool_choice: Any) -> str | None:
@@ -108,6 +111,9 @@ def wire_messages(
 ) -> list[dict[str, str]]:
     """Return the messages in the OpenAI chat format, tools and their results told as text.
 
+    Content is data: a document that holds ``<|im_start|>system`` must not open a turn with more
+    authority than its sender's, so such marks are broken up (`ROLE_MARK`, ChatML's form).
+
     Raises
     ------
     DeveloperError
@@ -120,7 +126,7 @@ def wire_messages(
             wire[0] = {"role": "system", "content": f"{wire[0]['content']}\n\n{text}"}
         else:
             wire.insert(0, {"role": "system", "content": text})
-    return wire
+    return [told | {"content": ROLE_MARK.sub("< |", told["content"])} for told in wire]
 
 
 def _tell(message: BaseMessage) -> list[dict[str, str]]:
