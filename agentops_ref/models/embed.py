@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ class MiniLmEmbeddings(Embeddings):
         self.folder, self.threads, self.digest = folder, threads, digest
         self._session: Any = None
         self._tokenizer: Any = None
+        self._loading = threading.Lock()
 
     def _load(self) -> None:
         model, tokenizer = self.folder / "model.onnx", self.folder / "tokenizer.json"
@@ -53,8 +55,9 @@ class MiniLmEmbeddings(Embeddings):
         Each text is run alone: int8 activations are scaled over a whole batch, so that a text's
         vector would otherwise depend on its neighbours, and no cache or recording would hold.
         """
-        if self._session is None:
-            self._load()
+        with self._loading:
+            if self._session is None:
+                self._load()
         return [self._one(text) for text in texts]
 
     def embed_query(self, text: str) -> list[float]:

@@ -24,6 +24,7 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import PrivateAttr
 
 from agentops_ref.errors import ContextOverflow, ModelError, OperatorError
+from agentops_ref.models.problems import missing
 from agentops_ref.models.stream import as_chunk
 from agentops_ref.models.structured import structured
 from agentops_ref.models.toolstep import NONE, chosen, read_step, step_schema, wire_messages
@@ -50,7 +51,10 @@ class LlamaServer:
     """llama.cpp in this process, one request at a time."""
 
     def __init__(self, file: Path, *, context_tokens: int, threads: int) -> None:
-        import xllamacpp
+        try:
+            import xllamacpp
+        except ImportError as error:
+            raise missing(error) from error
 
         parameters = xllamacpp.CommonParams()
         parameters.model.path = str(file)
@@ -128,6 +132,14 @@ class LocalChat(BaseChatModel):
     model_name: str
     digest: str | None = None
     """SHA-256 that the weights must have; None takes the file as it is."""
+    cache_prompt: bool = False
+    """Read what two prompts share at their start only once.
+
+    Faster where steps share a long history. But what is read from the cache was computed in other
+    batches, whose sums round otherwise, and at temperature 0 one rounding can change the answer:
+    it then depends on what was asked before. The same question gave three answers so, and always
+    the same one without. Recordings need the latter.
+    """
     _server: Server | None = PrivateAttr(default=None)
 
     @property
@@ -166,7 +178,8 @@ class LocalChat(BaseChatModel):
         response = self._checked(self._call(self._request(messages, stop, kwargs)))
         choice = response["choices"][0]
         text = choice["message"].get("content") or ""
-        content, calls = read_step(text) if _offered(kwargs) else (text, [])
+        cut = choice["finish_reason"] == "length"
+        content, calls = read_step(text, cut=cut) if _offered(kwargs) else (text, [])
         message = AIMessage(
             content,
             tool_calls=calls,
@@ -216,7 +229,7 @@ class LocalChat(BaseChatModel):
             "temperature": kwargs.get("temperature", self.temperature),
             "seed": kwargs.get("seed", self.seed),
             "max_tokens": kwargs.get("max_tokens", self.max_output_tokens),
-            "cache_prompt": True,  # what two prompts share at their start is read once
+            "cache_prompt": self.cache_prompt,
         }
         if stop:
             request["stop"] = stop

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -33,6 +34,7 @@ class RapidOcr:
     def __init__(self, name: str, **options: Any) -> None:
         self.name, self._options = name, options
         self._engine: Any = None
+        self._one_at_a_time = threading.Lock()  # the engine keeps its state in attributes
 
     def read(self, image: bytes) -> tuple[OcrLine, ...]:
         """Read a PNG or JPEG.
@@ -42,15 +44,8 @@ class RapidOcr:
         DocumentError
             The bytes are not an image that can be decoded.
         """
-        if self._engine is None:
-            logging.getLogger("RapidOCR").setLevel(logging.ERROR)
-            from rapidocr import RapidOCR
-
-            self._engine = RapidOCR(params={"Global.log_level": "error", **self._options})
-        try:
-            found = self._engine(image)
-        except Exception as error:
-            raise DocumentError(f"not a readable image: {error}") from error
+        with self._one_at_a_time:
+            found = self._found(image)
         if found.txts is None:
             return ()
         return tuple(
@@ -61,3 +56,14 @@ class RapidOcr:
             )
             for text, score, box in zip(found.txts, found.scores, found.boxes, strict=True)
         )
+
+    def _found(self, image: bytes) -> Any:
+        if self._engine is None:
+            logging.getLogger("RapidOCR").setLevel(logging.ERROR)
+            from rapidocr import RapidOCR
+
+            self._engine = RapidOCR(params={"Global.log_level": "error", **self._options})
+        try:
+            return self._engine(image)
+        except Exception as error:
+            raise DocumentError(f"not a readable image: {error}") from error

@@ -41,6 +41,8 @@ def translated(error: Exception, model: str) -> Exception:
     """Return the error of ours that says who must act; an unknown error comes back as it is."""
     if isinstance(error, AgentOpsError):
         return error
+    if isinstance(error, ImportError):
+        return missing(error)
     names = {base.__name__ for base in type(error).__mro__}
     if names & OVERFLOW:
         return ContextOverflow(f"{model}: {error}")
@@ -51,3 +53,11 @@ def translated(error: Exception, model: str) -> Exception:
     if names & REFUSED:
         return ModelError(f"{model} refused the request: {error}")
     return error
+
+
+def missing(error: ImportError) -> OperatorError:
+    """Return the error that names a library which is not there or cannot be loaded."""
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        library = error.name.partition(".")[0]
+        return OperatorError(f"{library} is not installed: pip install {library.replace('_', '-')}")
+    return OperatorError(f"{error.name or 'a library'} cannot be loaded: {error}")

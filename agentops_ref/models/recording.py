@@ -8,8 +8,8 @@ is otherwise an error that names the two ways out.
 
 from __future__ import annotations
 
-import datetime
 import hashlib
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -19,27 +19,32 @@ import numpy as np
 from langchain_core.callbacks import CallbackManagerForLLMRun
 from langchain_core.embeddings import Embeddings
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
-from langchain_core.messages import (
-    AIMessage,
-    AIMessageChunk,
-    BaseMessage,
-    HumanMessage,
-    SystemMessage,
-    ToolMessage,
-)
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable, RunnableBinding, RunnableParallel, RunnableSequence
-from pydantic import PrivateAttr
+from pydantic import Field, PrivateAttr
 
 from agentops_ref.errors import DeveloperError, NotRecorded, OperatorError, TransientError
 from agentops_ref.models.ocr import Ocr, OcrLine
 from agentops_ref.models.problems import translated
-from agentops_ref.models.store import JsonStore, VectorStore, as_json, canonical, damaged, digest
+from agentops_ref.models.request import as_answer, key_of, plain, restored
+from agentops_ref.models.store import (
+    JsonStore,
+    VectorStore,
+    as_json,
+    canonical,
+    damaged,
+    digest,
+    log_answer,
+)
 from agentops_ref.models.stream import in_pieces
 
 Mode = Literal["live", "replay", "record"]
 IRRELEVANT = frozenset({"ls_structured_output_format", "stream", "stream_usage", "stream_options"})
 """Keyword arguments of a call that do not change what is answered."""
+RESERVED = frozenset({"model", "messages", "tool_recipe"})
+"""Names that a request has already: the model cannot be exchanged for one call."""
+_making = threading.RLock()
 
 
 class RecordedChat(BaseChatModel):
@@ -54,8 +59,8 @@ class RecordedChat(BaseChatModel):
     tool_recipe: str = ""
     """Names how tools are told to the model; part of the key of requests that offer tools."""
     mode: Mode
-    folder: Path
-    make: Callable[[], BaseChatModel]
+    folder: Path = Field(repr=False)  # a trace shows a model's repr, and nobody's home folder
+    make: Callable[[], BaseChatModel] = Field(exclude=True, repr=False)
     """Makes the live model; cheap, it must not load weights before its first call."""
     _live: BaseChatModel | None = PrivateAttr(default=None)
 
@@ -70,9 +75,10 @@ class RecordedChat(BaseChatModel):
     @property
     def live(self) -> BaseChatModel:
         """The model behind the recordings, made at the first use."""
-        if self._live is None:
-            self._live = self.make()
-        return self._live
+        with _making:
+            if self._live is None:
+                self._live = self.make()
+            return self._live
 
     @property
     def store(self) -> JsonStore:
@@ -119,7 +125,18 @@ class RecordedChat(BaseChatModel):
     def request(
         self, messages: Sequence[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
     ) -> dict[str, Any]:
-        """Everything that decides the answer, as plain JSON; its digest is the key."""
+        """Everything that decides the answer, as plain JSON; its digest is the key.
+
+        Raises
+        ------
+        DeveloperError
+            An argument would replace what names the model.
+        """
+        if taken := RESERVED & kwargs.keys():
+            raise DeveloperError(
+                f"'{min(taken)}' cannot be set for one call of a recorded model; configure "
+                "another model under models.chat"
+            )
         asked: dict[str, Any] = {
             "model": {"name": self.model_name, "digest": self.model_digest, **self.parameters},
             "messages": plain(messages),
@@ -150,10 +167,11 @@ class RecordedChat(BaseChatModel):
         found = None if self.mode == "live" else self.store.get(key)
         if found is not None:
             replayed = restored(found, self.model_name, self.store.file(key))
+            log_answer("replay")
             return ChatResult(generations=[ChatGeneration(message=replayed)])
         message = self._ask(messages, stop, kwargs)
         if self.mode == "record":
-            self.store.put(key, {"request": as_json(asked), "response": _record(message)})
+            self.store.put(key, {"request": as_json(asked), "response": as_answer(message)})
         return ChatResult(generations=[ChatGeneration(message=message)])
 
     def _ask(
@@ -205,6 +223,7 @@ class RecordedChat(BaseChatModel):
         yield ChatGenerationChunk(message=AIMessageChunk(content="", response_metadata=told))
 
     def _answered(self) -> dict[str, str]:
+        log_answer("live")
         return {"model_name": self.model_name, "answered": "live"}
 
     def _problem(self, messages: Sequence[BaseMessage], error: Exception) -> Exception:
@@ -212,137 +231,12 @@ class RecordedChat(BaseChatModel):
         if self.mode != "replay" or not isinstance(cause, OperatorError | TransientError):
             return cause
         asked = " ".join(messages[-1].text.split()) if messages else ""
+        asked = asked if len(asked) <= 80 else f"…{asked[-80:]}"  # a question ends its prompt
         return NotRecorded(
-            f"{self.model_name} was never recorded answering “{asked[:80]}” and cannot run here "
+            f"{self.model_name} was never recorded answering “{asked}” and cannot run here "
             f"({cause}). Two ways out: fetch the model with `agentops models pull`, or record what "
             "the notebooks ask with `make record`"
         )
-
-
-def key_of(asked: dict[str, Any]) -> str:
-    """Return the digest of a request; it does not depend on the order of keys.
-
-    But for the properties of a schema: constrained decoding writes them in their order, so that
-    another order is another request.
-    """
-    return digest(canonical({name: _ordered(value) for name, value in as_json(asked).items()}))
-
-
-def _ordered(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_ordered(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    return {
-        name: [[key, _ordered(schema)] for key, schema in inner.items()]
-        if name == "properties" and isinstance(inner, dict)
-        else _ordered(inner)
-        for name, inner in value.items()
-    }
-
-
-def plain(messages: Sequence[BaseMessage]) -> list[dict[str, Any]]:
-    """Messages as JSON; ids of tool calls become positions, since providers draw them at random."""
-    positions: dict[str, int] = {}
-    told: list[dict[str, Any]] = []
-    for message in messages:
-        entry: dict[str, Any] = {"role": message.type, "content": _content(message.content)}
-        if message.name:
-            entry["name"] = message.name
-        if isinstance(message, AIMessage) and message.tool_calls:
-            for call in message.tool_calls:
-                positions.setdefault(str(call["id"]), len(positions))
-            entry["tool_calls"] = [[call["name"], call["args"]] for call in message.tool_calls]
-        if isinstance(message, ToolMessage):
-            entry["answers_call"] = positions.get(str(message.tool_call_id), -1)
-        told.append(entry)
-    return told
-
-
-def _content(content: Any) -> Any:
-    """Content without the ids that a provider draws for its blocks; tool calls stand elsewhere."""
-    if isinstance(content, str):
-        return content
-    return [
-        {name: value for name, value in block.items() if name not in ("id", "index")}
-        if isinstance(block, dict)
-        else block
-        for block in content
-        if not (isinstance(block, dict) and block.get("type") in ("tool_call", "tool_use"))
-    ]
-
-
-def messages_of(told: Sequence[dict[str, Any]]) -> list[BaseMessage]:
-    """Return the messages that `plain` told, so that a recorded request can be asked again."""
-    messages: list[BaseMessage] = []
-    calls = 0
-    for entry in told:
-        content, name = entry["content"], entry.get("name")
-        if entry["role"] == "system":
-            messages.append(SystemMessage(content, name=name))
-        elif entry["role"] == "human":
-            messages.append(HumanMessage(content, name=name))
-        elif entry["role"] == "tool":
-            call = f"call_{entry['answers_call']}"
-            messages.append(ToolMessage(content, tool_call_id=call, name=name))
-        elif entry["role"] == "ai":
-            made = [
-                {"name": tool, "args": arguments, "id": f"call_{calls + i}"}
-                for i, (tool, arguments) in enumerate(entry.get("tool_calls", ()))
-            ]
-            calls += len(made)
-            messages.append(AIMessage(content, tool_calls=made, name=name))
-        else:
-            raise OperatorError(f"a recorded message has the unknown role '{entry['role']}'")
-    return messages
-
-
-def _record(message: AIMessage) -> dict[str, Any]:
-    metadata = message.response_metadata
-    parsed = message.additional_kwargs.get("parsed")
-    record = {
-        "content": message.content,
-        "tool_calls": [[call["name"], call["args"], call["id"]] for call in message.tool_calls],
-        "usage": dict(message.usage_metadata or {}),
-        "finish_reason": metadata.get("finish_reason") or metadata.get("stop_reason") or "",
-        "live_seconds": metadata["live_seconds"],
-        "recorded_on": datetime.datetime.now(datetime.UTC).date().isoformat(),
-    }
-    if parsed is not None:
-        record["parsed"] = (
-            parsed.model_dump(mode="json") if hasattr(parsed, "model_dump") else parsed
-        )
-    return record
-
-
-def restored(found: dict[str, Any], model_name: str, file: Path) -> AIMessage:
-    """Return the recorded answer.
-
-    Raises
-    ------
-    OperatorError
-        The file lacks a part of it; names the file.
-    """
-    try:
-        response = found["response"]
-        parsed = response.get("parsed")
-        return AIMessage(
-            response["content"],
-            additional_kwargs={} if parsed is None else {"parsed": parsed},
-            tool_calls=[
-                {"name": name, "args": args, "id": call}
-                for name, args, call in response["tool_calls"]
-            ],
-            usage_metadata=response["usage"] or None,
-            response_metadata={
-                "model_name": model_name,
-                "finish_reason": response["finish_reason"],
-                "answered": "replay",
-                "live_seconds": response["live_seconds"],
-            },
-        )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise damaged(file, error) from error
 
 
 class RecordedEmbeddings(Embeddings):
@@ -371,9 +265,10 @@ class RecordedEmbeddings(Embeddings):
     @property
     def live(self) -> Embeddings:
         """The model behind the recordings, made at the first use."""
-        if self._live is None:
-            self._live = self._make()
-        return self._live
+        with _making:
+            if self._live is None:
+                self._live = self._make()
+            return self._live
 
     def key(self, text: str) -> str:
         """Return the name under which the text's vector is recorded."""
@@ -432,9 +327,10 @@ class RecordedOcr:
     @property
     def live(self) -> Ocr:
         """The engine behind the recordings, made at the first use."""
-        if self._live is None:
-            self._live = self._make()
-        return self._live
+        with _making:
+            if self._live is None:
+                self._live = self._make()
+            return self._live
 
     def key(self, image: bytes) -> str:
         """Return the name under which the image's lines are recorded."""

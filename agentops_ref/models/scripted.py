@@ -39,7 +39,7 @@ class ScriptedChat(BaseChatModel):
     name: str | None = "scripted"
     replies: list[SkipValidation[AIMessage | str | Exception]] | None = None
     """Given in order; an exception is raised; asking once more than there are replies is wrong."""
-    script: Script | None = None
+    script: Script | None = Field(default=None, exclude=True, repr=False)
     asked: list[list[BaseMessage]] = Field(default_factory=list)
     """The messages of every call, in order."""
     bound: list[dict[str, Any]] = Field(default_factory=list)

@@ -23,6 +23,7 @@ from filelock import BaseFileLock, FileLock
 from agentops_ref.errors import DeveloperError, OperatorError
 
 LOG = "AGENTOPS_RECORDING_LOG"
+ANSWER_LOG = "AGENTOPS_ANSWER_LOG"
 
 
 def canonical(value: Any) -> str:
@@ -59,8 +60,10 @@ def digest(text: str) -> str:
 
 def log_use(keys: Iterable[str]) -> None:
     """Append keys to the log of uses, if one is wanted; one write, so that lines never mix."""
-    file = os.environ.get(LOG)
-    lines = "".join(f"{key}\n" for key in keys)
+    _append(os.environ.get(LOG), "".join(f"{key}\n" for key in keys))
+
+
+def _append(file: str | None, lines: str) -> None:
     if file and lines:
         handle = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         try:
@@ -69,11 +72,19 @@ def log_use(keys: Iterable[str]) -> None:
             os.close(handle)
 
 
+def log_answer(how: str) -> None:
+    """Append "replay" or "live" to the file that counts a notebook's answers, if one is wanted."""
+    _append(os.environ.get(ANSWER_LOG), f"{how}\n")
+
+
 def write_atomically(file: Path, data: bytes) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_name(f"{file.name}.{os.getpid()}.{threading.get_ident()}.partial")
-    partial.write_bytes(data)
-    os.replace(partial, file)
+    try:
+        partial.write_bytes(data)
+        os.replace(partial, file)
+    finally:
+        partial.unlink(missing_ok=True)  # a full disk or Ctrl-C leaves nothing behind
 
 
 def damaged(file: Path, error: Exception) -> OperatorError:

@@ -14,6 +14,7 @@ from langchain_core.utils.function_calling import convert_to_json_schema
 from pydantic import BaseModel
 
 from agentops_ref.errors import ModelError
+from agentops_ref.models.toolstep import CUT
 
 
 def response_format(schema: Any) -> dict[str, Any]:
@@ -50,7 +51,7 @@ def _reader(schema: Any) -> Callable[[AIMessage], Any]:
             return parser.invoke(message)
         except ValueError as error:
             cut = message.response_metadata.get("finish_reason") == "length"
-            why = "it was cut off at models.chat.max_output_tokens" if cut else str(error)[:200]
+            why = CUT if cut else str(error)[:200]
             raise ModelError(
                 f"expected JSON of the schema, got {message.text[:200]!r}: {why}"
             ) from error

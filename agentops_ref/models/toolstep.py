@@ -85,13 +85,18 @@ def _parameters(function: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in plain.items() if key not in ("$defs", "definitions")}
 
 
-def read_step(text: str) -> tuple[str, list[ToolCall]]:
+CUT = "it was cut off at models.chat.max_output_tokens, raise that"
+
+
+def read_step(text: str, *, cut: bool = False) -> tuple[str, list[ToolCall]]:
     """Turn the model's JSON into (content, tool calls); one of them is empty.
+
+    ``cut`` says that the output limit ended the text, so that the error can.
 
     Raises
     ------
     ModelError
-        The text is not such a step, usually because it was cut off at the output limit.
+        The text is not such a step.
     """
     try:
         step = json.loads(text)
@@ -100,7 +105,8 @@ def read_step(text: str) -> tuple[str, list[ToolCall]]:
         arguments = dict(step["arguments"])
         name = str(step["tool"])
     except (ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"expected a tool step as JSON, got: {text[:200]!r}") from error
+        why = f": {CUT}" if cut else ""
+        raise ModelError(f"expected a tool step as JSON, got: {text[:200]!r}{why}") from error
     # The same call gets the same id, so that a replayed conversation is the same request.
     digest = hashlib.sha256(text.encode()).hexdigest()[:12]
     return "", [ToolCall(name=name, args=arguments, id=f"call_{digest}")]

@@ -17,13 +17,8 @@ import numpy as np
 
 from agentops_ref.errors import OperatorError
 from agentops_ref.models.factory import chat_model, embedding_model, ocr_model
-from agentops_ref.models.recording import (
-    RecordedChat,
-    RecordedEmbeddings,
-    RecordedOcr,
-    messages_of,
-    restored,
-)
+from agentops_ref.models.recording import RecordedChat, RecordedEmbeddings, RecordedOcr
+from agentops_ref.models.request import messages_of, restored
 from agentops_ref.models.store import damaged
 from agentops_ref.settings import ModelsConfig
 
@@ -58,6 +53,8 @@ class VerifyReport:
     """Keys of the images whose lines have another text."""
     confidence_difference: float = 0.0
     """Largest absolute difference of a line's confidence, among images with the same text."""
+    skipped: int = 0
+    """Chats recorded of other models, other weights or with another tool prompt."""
 
 
 def verify(
@@ -86,7 +83,7 @@ def verify(
     chat = chat_model(live, recordings=recordings, weights=weights, prompts=prompts)
     if not isinstance(chat, RecordedChat):
         raise OperatorError("models.mode is scripted: there is nothing to verify")
-    known = _recorded(chat)
+    known, skipped = _recorded(chat)
     drawn = rng.sample(known, min(sample, len(known)))
     differing = []
     for done, (file, found) in enumerate(drawn):
@@ -114,22 +111,26 @@ def verify(
         images=read,
         images_differing=other,
         confidence_difference=confidence,
+        skipped=skipped,
     )
 
 
-def _recorded(chat: RecordedChat) -> list[tuple[Path, dict[str, Any]]]:
-    """Return the recordings made with these weights and this tool prompt; others are another's."""
-    found = []
-    for file in sorted(chat.store.folder.rglob("*.json")):
+def _recorded(chat: RecordedChat) -> tuple[list[tuple[Path, dict[str, Any]]], int]:
+    """Return what was recorded of this model and in this way, and how many others there are."""
+    found, skipped = [], 0
+    for file in sorted(chat.store.folder.parent.rglob("*.json")):
         try:
             recording = json.loads(file.read_text(encoding="utf-8"))
             request = recording["request"]
-            made_by = request["model"]["digest"], request.get("tool_recipe", chat.tool_recipe)
+            model, recipe = request["model"], request.get("tool_recipe", chat.tool_recipe)
+            made_by = model["name"], model["digest"], recipe
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise damaged(file, error) from error
-        if made_by == (chat.model_digest, chat.tool_recipe):
+        if made_by == (chat.model_name, chat.model_digest, chat.tool_recipe):
             found.append((file, recording))
-    return found
+        else:
+            skipped += 1
+    return found, skipped
 
 
 def _asked_again(chat: RecordedChat, file: Path, found: dict[str, Any]) -> tuple[str, str]:

@@ -29,10 +29,9 @@ from agentops_ref.models.recording import (
     RecordedChat,
     RecordedEmbeddings,
     RecordedOcr,
-    messages_of,
-    plain,
     prune,
 )
+from agentops_ref.models.request import messages_of, plain
 from agentops_ref.models.store import LOG, JsonStore, canonical
 from agentops_ref.testing import HashEmbeddings, ScriptedChat, ScriptedOcr
 from tests.models.fakes import FakeServer, collected, local_chat, script
@@ -107,13 +106,16 @@ def test_a_missing_recording_is_answered_live_where_the_model_can_run(tmp_path: 
 
 
 def test_a_missing_recording_names_model_question_and_two_ways_out(tmp_path: Path) -> None:
-    question = "say which torque the flange nut of the NL-12 needs, " + "and why " * 30
+    # A prompt ends in its question; what stands before it is long.
+    question = "excerpt " * 30 + "say which torque the flange nut of the NL-12 needs"
     with pytest.raises(NotRecorded) as caught:
         chat(tmp_path, "replay").invoke(question)
     said = str(caught.value)
-    for part in ("tiny", question[:80], "agentops models pull", "make record"):
+    for part in ("tiny", f"“…{question[-80:]}”", "agentops models pull", "make record"):
         assert part in said
-    assert question[:90] not in said
+    assert question[-90:] not in said
+    with pytest.raises(NotRecorded, match="answering “short” and"):
+        chat(tmp_path, "replay").invoke("short")
 
 
 def test_an_endpoint_that_cannot_be_reached_counts_as_not_recorded(tmp_path: Path) -> None:

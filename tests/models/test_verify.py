@@ -100,8 +100,12 @@ def test_the_sample_is_random_and_seeded(tmp_path: Path, server: FakeServer) -> 
 
 def test_other_weights_recordings_are_passed_over(tmp_path: Path, server: FakeServer) -> None:
     recorded(tmp_path).model_copy(update={"model_digest": "other"}).invoke("say a")
+    recorded(tmp_path).model_copy(update={"model_name": "other"}).invoke("say a")
+    told = recorded(tmp_path).model_copy(update={"tool_recipe": "other words"})
+    told.bind_tools([stock]).invoke("say a")
     report = run(tmp_path)
     assert (report.total, report.compared, report.interval) == (0, 0, (0.0, 1.0))
+    assert report.skipped == 3
 
 
 def test_vectors_and_scans_are_compared(tmp_path: Path, server: FakeServer) -> None:
