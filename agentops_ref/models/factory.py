@@ -85,6 +85,7 @@ def _local(chat: ChatConfig, weights: Path, prompts: Path) -> BaseChatModel:
         threads=chat.threads,
         tool_prompt=_tool_prompt(prompts),
         digest=chat.digest,
+        cache_prompt=chat.options.get("cache_prompt", False),
     )
 
 
@@ -235,7 +236,8 @@ def _options_digest(part: ChatConfig | EmbeddingConfig) -> str:
 def usage_of(message: BaseMessage, chat: ChatConfig) -> Usage:
     """Return what one model call used, at the configured prices."""
     used = message.usage_metadata if isinstance(message, AIMessage) else None
+    seconds = float(message.response_metadata.get("live_seconds") or 0.0)
     if not used:
-        return Usage(calls=1)
+        return Usage(calls=1, live_seconds=seconds)
     cost = used["input_tokens"] * chat.price_input + used["output_tokens"] * chat.price_output
-    return Usage(used["input_tokens"], used["output_tokens"], cost / MILLION, 1)
+    return Usage(used["input_tokens"], used["output_tokens"], cost / MILLION, 1, seconds)

@@ -70,6 +70,13 @@ def test_text_and_stream(model: BaseChatModel, capfd: pytest.CaptureFixture[str]
     assert capfd.readouterr() == ("", ""), "llama.cpp must not talk"
 
 
+def test_an_answer_does_not_depend_on_what_was_asked_before(model: BaseChatModel) -> None:
+    asking = model.bind(max_tokens=24)
+    first = asking.invoke("Explain in about 80 words what a heat pump does.")
+    asking.bind(max_tokens=1).invoke("Explain in about 80 words what a fridge does.")
+    assert asking.invoke("Explain in about 80 words what a heat pump does.").text == first.text
+
+
 def test_stop_and_limit(model: BaseChatModel) -> None:
     stopped = model.invoke("Write only: 1, 2, 3, 4, 5, 6", stop=["4"])
     assert "4" not in stopped.text

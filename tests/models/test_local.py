@@ -14,8 +14,9 @@ from pydantic import BaseModel
 
 from agentops_ref.errors import ContextOverflow, DeveloperError, ModelError, OperatorError
 from agentops_ref.models import local
+from agentops_ref.models.local import LocalChat
 from agentops_ref.models.toolstep import chosen, read_step, step_schema, wire_messages
-from tests.models.fakes import FakeServer, local_chat
+from tests.models.fakes import FakeServer, local_chat, settings
 
 
 class Part(BaseModel):
@@ -56,10 +57,22 @@ def test_what_is_sent() -> None:
             "temperature": 0.0,
             "seed": 7,
             "max_tokens": 50,
-            "cache_prompt": True,
+            "cache_prompt": False,
             "stop": ["END"],
         }
     ]
+
+
+def test_the_prompt_cache_is_off_unless_wanted(tmp_path: Path) -> None:
+    from agentops_ref.config import shipped_config_dir
+    from agentops_ref.models import factory
+
+    prompts = shipped_config_dir() / "prompts"
+    made = [
+        factory._local(settings(options=options).chat, tmp_path, prompts)
+        for options in ({}, {"cache_prompt": True})
+    ]
+    assert [model.cache_prompt for model in made if isinstance(model, LocalChat)] == [False, True]
 
 
 def test_sampling_can_be_changed_for_one_call() -> None:
