@@ -12,14 +12,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 
 from agentops_ref.config import ModelsConfig, load_config
-from agentops_ref.errors import ModelError
+from agentops_ref.errors import ModelError, OperatorError
 from agentops_ref.models.local import LocalChat
+from agentops_ref.models.recording import RecordedChat
+from agentops_ref.testing import ScriptedChat
 
 
 def settings(**chat: Any) -> ModelsConfig:
@@ -102,8 +105,6 @@ def _words(text: str) -> list[str]:
 
 def local_chat(server: FakeServer, **changes: Any) -> LocalChat:
     """Return a `LocalChat` whose weights are never looked for."""
-    from pathlib import Path
-
     given: dict[str, Any] = {
         "model_name": "fake",
         "weights": Path("/nowhere/fake.gguf"),
@@ -202,3 +203,23 @@ def collected(model: BaseChatModel | Any, text: str, **kwargs: Any) -> Any:
     for chunk in chunks[1:]:
         whole = whole + chunk
     return whole
+
+
+def absent() -> Any:
+    """Stand where a model is made whose weights are missing."""
+    raise OperatorError("model weights not found: /cache/model.gguf; run: agentops models pull")
+
+
+def chat(folder: Path, mode: Any, make: Callable[[], Any] = absent, **changes: Any) -> RecordedChat:
+    """Return a recorded model; without ``make`` the live one cannot run."""
+    given: dict[str, Any] = {
+        "model_name": "tiny",
+        "model_digest": "abc",
+        "parameters": {"temperature": 0.0, "max_tokens": 9, "seed": 7},
+    }
+    return RecordedChat(mode=mode, folder=folder, make=make, **(given | changes))
+
+
+def scripted() -> ScriptedChat:
+    """Return the brain without a transport."""
+    return ScriptedChat(script=script)

@@ -44,7 +44,8 @@ def test_importing_is_cheap_and_the_catalogue_is_true() -> None:
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
         "assert sorted(m._HOMES) == m.__all__ == dir(m), m.__all__\n"
         "assert all(getattr(m, name) is not None for name in m.__all__)\n"
-        "assert not {'onnxruntime', 'xllamacpp', 'rapidocr'} & set(sys.modules)\n"
+        "late = {'onnxruntime', 'xllamacpp', 'rapidocr', 'mlflow', 'langchain_openai', 'torch'}\n"
+        "assert not late & set(sys.modules), late & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 

