@@ -165,6 +165,8 @@ class Usage:
     cost: float = 0.0
     """US dollars at the configured prices; 0 for a local model."""
     calls: int = 0
+    live_seconds: float = 0.0
+    """Time that the model took when it answered live; a replayed answer keeps its recording's."""
 
     @property
     def tokens(self) -> int:
@@ -176,6 +178,7 @@ class Usage:
             self.output_tokens + other.output_tokens,
             self.cost + other.cost,
             self.calls + other.calls,
+            self.live_seconds + other.live_seconds,
         )
 
 

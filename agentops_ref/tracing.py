@@ -78,6 +78,7 @@ class _MlflowSpan:
                 "total_tokens": usage.tokens,
             },
         )
+        self._span.set_attribute("agentops.live_seconds", usage.live_seconds)
         # Explicit, so that MLflow needs no price list from the network.
         self._span.set_attribute(
             "mlflow.llm.cost",
@@ -156,6 +157,8 @@ class SpanLine:
     cost: float
     """US dollars."""
     note: str = ""
+    live_seconds: float = 0.0
+    """Time of a model call when it was live; ``seconds`` is that of this run."""
 
 
 def trace_lines(trace: Any) -> list[SpanLine]:
@@ -181,6 +184,7 @@ def trace_lines(trace: Any) -> list[SpanLine]:
                     int(tokens.get("output_tokens", 0)),
                     float(cost.get("total_cost", 0.0)),
                     str(span.get_attribute("mlflow.llm.model") or ""),
+                    float(span.get_attribute("agentops.live_seconds") or 0.0),
                 )
             )
             walk(span.span_id, depth + 1)

@@ -6,6 +6,7 @@ model a message instead of ending the conversation.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -50,6 +51,7 @@ class ToolLoop:
         model = self.model.bind_tools(list(tools.values()))
         messages = self.prompt.messages(question=question)
         usage, name, text = Usage(), "", ""
+        made: set[str] = set()
         with self.tracer.span("agent", "AGENT", {"question": question}) as span:
             started = time.perf_counter()
             for _ in range(self.max_steps):
@@ -63,7 +65,7 @@ class ToolLoop:
                 if not reply.tool_calls:
                     break
                 messages.append(reply)
-                messages.extend(self._call(tools, call) for call in reply.tool_calls)
+                messages.extend(self._call(tools, call, made) for call in reply.tool_calls)
                 text = ""
             abstained = not text or says(text, self.prompt.abstain)
             answer = Answer(
@@ -81,17 +83,22 @@ class ToolLoop:
             span.outputs({"answer": answer.text, "abstained": abstained})
         return answer
 
-    def _call(self, tools: Mapping[str, BaseTool], call: Mapping[str, Any]) -> Any:
+    def _call(self, tools: Mapping[str, BaseTool], call: Mapping[str, Any], made: set[str]) -> Any:
+        """Run one call. A call made before is not run again: its result is in the messages."""
         from langchain_core.messages import ToolMessage
 
+        same = json.dumps([call["name"], call["args"]], sort_keys=True, default=str)
         with self.tracer.span(str(call["name"]), "TOOL", dict(call["args"])) as span:
             tool = tools.get(call["name"])
-            if tool is None:
+            if same in made:
+                result = "this was called before; answer from the result above"
+            elif tool is None:
                 result = f"unknown tool {call['name']}; known: {', '.join(tools)}"
             else:
                 try:
                     result = str(tool.invoke(call["args"]))
                 except Exception as error:  # what a tool raises is an answer to the model
                     result = f"the tool failed: {error}"
+            made.add(same)
             span.outputs(result)
         return ToolMessage(result, tool_call_id=call["id"], name=call["name"])

@@ -19,9 +19,10 @@ Query = Callable[[str, Sequence[Any]], list[dict[str, Any]]]
 """Run one SQL statement with parameters; rows as dictionaries."""
 
 _INSTALLATION = """
-    select i.serial, i.model, i.installed_on, w.valid_until as warranty_until, w.status as warranty
-    from installations i left join warranties w on w.serial = i.serial
-    where upper(i.serial) = upper(?)
+    select i.serial_number, i.model, i.commissioned, i.firmware, i.status,
+           w.kind as warranty, w.ends as warranty_until, w.status as warranty_status
+    from installations i left join warranties w on w.serial_number = i.serial_number
+    where upper(i.serial_number) = upper(trim(?))
 """
 
 
@@ -65,5 +66,5 @@ def records_tool(query: Query) -> BaseTool:
     return StructuredTool.from_function(
         find_installation,
         name="find_installation",
-        description="Model, installation date and warranty of one unit. Input: its serial number.",
+        description="Model, start-up date, firmware and warranty of one unit by serial number.",
     )

@@ -233,6 +233,36 @@ def test_the_loop_stops_after_its_steps() -> None:
     assert len(model.asked) == 3
 
 
+def test_the_same_call_is_not_run_twice() -> None:
+    model = Model(*[calls("search_documents", query="x")] * 2, AIMessage("18 Nm [1]"))
+    answer = loop(model)("?")
+    assert "called before" in model.asked[2][-1].content
+    assert len(answer.hits) == len(HITS)
+
+
+def test_the_records_query_fits_the_tables_that_the_corpus_writes(tmp_path: Path) -> None:
+    from agentops_ref.etl.tables import DeltaTables
+
+    csv = tmp_path / "csv"
+    csv.mkdir()
+    (csv / "installations.csv").write_text(
+        "serial_number,tenant,customer_id,model,commissioned,pipe_length_m,firmware,status\n"
+        "NL8-1,torvik,C1,NL-8,2024-03-18,12,3.2.0,active\nNL8-2,torvik,C2,NL-8,2024-03-19,9,3.2.1,active\n"
+    )
+    (csv / "warranties.csv").write_text(
+        "warranty_id,tenant,serial_number,kind,starts,ends,status\n"
+        "W1,torvik,NL8-1,extended,2024-03-18,2029-03-18,active\n"
+    )
+    tables = DeltaTables(tmp_path / "delta")
+    tables.sync(csv)
+    find = records_tool(tables.query)
+    found = find.invoke({"serial": " nl8-1 "})
+    assert "model: NL-8" in found
+    assert "warranty_until: 2029-03-18" in found
+    assert "firmware: 3.2.1" in find.invoke({"serial": "NL8-2"})
+    assert find.invoke({"serial": "x"}) == "no installation with serial number x"
+
+
 def test_an_unusable_model_answer_ends_in_an_abstention() -> None:
     assert loop(Model(ModelError("no JSON")))("?").abstained
 
