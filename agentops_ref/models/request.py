@@ -14,9 +14,12 @@ from typing import Any
 from langchain_core.messages import (
     AIMessage,
     BaseMessage,
+    BaseMessageChunk,
+    ChatMessage,
     HumanMessage,
     SystemMessage,
     ToolMessage,
+    message_chunk_to_message,
 )
 
 from agentops_ref.errors import OperatorError
@@ -49,10 +52,14 @@ def plain(messages: Sequence[BaseMessage]) -> list[dict[str, Any]]:
     """Messages as JSON; ids of tool calls become positions, since providers draw them at random."""
     positions: dict[str, int] = {}
     told: list[dict[str, Any]] = []
-    for message in messages:
+    for given in messages:
+        # What was streamed and then put into the history is the message that it amounts to.
+        message = message_chunk_to_message(given) if isinstance(given, BaseMessageChunk) else given
         entry: dict[str, Any] = {"role": message.type, "content": _content(message.content)}
         if message.name:
             entry["name"] = message.name
+        if isinstance(message, ChatMessage):
+            entry["as"] = message.role
         if isinstance(message, AIMessage) and message.tool_calls:
             for call in message.tool_calls:
                 positions.setdefault(str(call["id"]), len(positions))
@@ -86,6 +93,8 @@ def messages_of(told: Sequence[dict[str, Any]]) -> list[BaseMessage]:
             messages.append(SystemMessage(content, name=name))
         elif entry["role"] == "human":
             messages.append(HumanMessage(content, name=name))
+        elif entry["role"] == "chat":
+            messages.append(ChatMessage(content, role=entry["as"], name=name))
         elif entry["role"] == "tool":
             call = f"call_{entry['answers_call']}"
             messages.append(ToolMessage(content, tool_call_id=call, name=name))

@@ -9,12 +9,18 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
+from langchain_core.messages import (
+    AIMessage,
+    BaseMessage,
+    ChatMessage,
+    HumanMessage,
+    ToolMessage,
+)
 
 from agentops_ref.errors import DeveloperError
 from agentops_ref.models.request import messages_of, plain
 from agentops_ref.models.store import canonical
-from tests.models.fakes import chat, scripted
+from tests.models.fakes import chat, collected, scripted
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
@@ -146,3 +152,19 @@ def test_a_request_that_cannot_be_told_is_refused(tmp_path: Path) -> None:
 def test_the_model_cannot_be_exchanged_for_one_call(name: str, tmp_path: Path) -> None:
     with pytest.raises(DeveloperError, match=f"'{name}' cannot be set .* models.chat"):
         chat(tmp_path, "live", scripted).bind(**{name: "other"}).invoke("say a")
+
+
+def test_a_streamed_answer_in_the_history_is_the_answer(tmp_path: Path) -> None:
+    model = chat(tmp_path, "live", scripted)
+    streamed, whole = collected(model, "say a b"), model.invoke("say a b")
+    assert type(streamed) is not type(whole)
+    assert model.key([streamed]) == model.key([whole])
+    call = 'use stock {"part": "F"}'
+    assert model.key([collected(model, call)]) == model.key([model.invoke(call)])
+
+
+def test_roles_of_ones_own_are_told_apart() -> None:
+    model = chat(Path("unused"), "replay")
+    critic, judge = (ChatMessage("x", role=role) for role in ("critic", "judge"))
+    assert model.key([critic]) != model.key([judge])
+    assert messages_of(plain([critic])) == [critic]
