@@ -25,6 +25,7 @@ from pydantic import PrivateAttr
 
 from agentops_ref.errors import ContextOverflow, ModelError, OperatorError
 from agentops_ref.models.problems import missing
+from agentops_ref.models.store import machine_lock
 from agentops_ref.models.stream import as_chunk
 from agentops_ref.models.structured import structured
 from agentops_ref.models.toolstep import NONE, chosen, read_step, step_schema, wire_messages
@@ -48,7 +49,11 @@ class Server(Protocol):
 
 
 class LlamaServer:
-    """llama.cpp in this process, one request at a time."""
+    """llama.cpp in this process; one request at a time, over all processes of this user.
+
+    Its threads wait for one another by spinning. Two processes that generate at once on the same
+    cores were seen to write 1 token/s each instead of 20, so that they take turns.
+    """
 
     def __init__(self, file: Path, *, context_tokens: int, threads: int) -> None:
         try:
@@ -73,7 +78,7 @@ class LlamaServer:
         self._one_at_a_time = threading.Lock()
 
     def ask(self, request: Request, on_event: OnEvent | None = None) -> Any:
-        with self._one_at_a_time:
+        with self._one_at_a_time, machine_lock("llama"):
             if on_event is None:
                 return self._server.handle_chat_completions(request)
             return self._server.handle_chat_completions(request, on_event)

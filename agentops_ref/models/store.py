@@ -77,6 +77,14 @@ def log_answer(how: str) -> None:
     _append(os.environ.get(ANSWER_LOG), f"{how}\n")
 
 
+def machine_lock(name: str) -> BaseFileLock:
+    """Return a lock between this user's processes; the system frees it when its holder dies."""
+    user = getattr(os, "getuid", int)()
+    return FileLock(
+        Path(tempfile.gettempdir()) / f"agentops-{user}-{name}.lock", poll_interval=0.02
+    )
+
+
 def write_atomically(file: Path, data: bytes) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_name(f"{file.name}.{os.getpid()}.{threading.get_ident()}.partial")
@@ -171,8 +179,7 @@ class VectorStore:
     def _lock(self) -> BaseFileLock:
         # Not beside the file: what lies in recordings/ is committed.
         name = hashlib.sha256(str(self.file.resolve()).encode()).hexdigest()[:16]
-        user = getattr(os, "getuid", int)()
-        return FileLock(Path(tempfile.gettempdir()) / f"agentops-{user}-{name}.lock")
+        return machine_lock(name)
 
     def _load(self) -> dict[str, np.ndarray[Any, Any]]:
         if not self.file.exists():
