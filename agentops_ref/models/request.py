@@ -94,7 +94,7 @@ def messages_of(told: Sequence[dict[str, Any]]) -> list[BaseMessage]:
         elif entry["role"] == "human":
             messages.append(HumanMessage(content, name=name))
         elif entry["role"] == "chat":
-            messages.append(ChatMessage(content, role=entry["as"], name=name))
+            messages.append(ChatMessage(content=content, role=entry["as"], name=name))
         elif entry["role"] == "tool":
             call = f"call_{entry['answers_call']}"
             messages.append(ToolMessage(content, tool_call_id=call, name=name))
