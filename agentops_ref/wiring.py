@@ -184,9 +184,7 @@ class App:
 
         return DeltaTables(self.config.path(self.config.etl.tables.uri))
 
-    def sync_tables(
-        self, *, allow_mass_deletion: bool = False
-    ) -> Mapping[str, Mapping[str, int]]:
+    def sync_tables(self, *, allow_mass_deletion: bool = False) -> Mapping[str, Mapping[str, int]]:
         """Merge the CSV files into their Delta tables; counts per table that changed."""
         root = self.config.etl.tables.root
         if root is None or not self.config.path(root).is_dir():

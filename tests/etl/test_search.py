@@ -14,7 +14,13 @@ from tests.etl.fakes import FakeEmbeddings
 from tests.etl.test_sinks import rows
 
 SETTINGS = RetrievalConfig(
-    mode="hybrid", k=2, candidates=10, vector_weight=1.0, text_weight=1.0, rrf_constant=60
+    mode="hybrid",
+    k=2,
+    candidates=10,
+    vector_weight=1.0,
+    text_weight=1.0,
+    rrf_constant=60,
+    identifiers=None,
 )
 
 
