@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from agentops_ref.apps.book.command import book
-from agentops_ref.apps.book.execute import execute, stale
+from agentops_ref.apps.book.execute import execute, stale, without_kernel_files
 from agentops_ref.apps.book.hygiene import check, clean, problems
 from agentops_ref.apps.book.keys import notebook_key, shared_key
 from agentops_ref.apps.book.layout import Layout, find_layout, read_notebook, write_notebook
@@ -237,3 +237,12 @@ def test_outside_a_clone_the_builder_says_so(tmp_path: Path) -> None:
 def test_committed_notebooks_are_clean(repo_root: Path) -> None:
     found = [f"{path.name}: {line}" for path in Layout(repo_root).sources() for line in check(path)]
     assert found == []
+
+
+def test_kernel_files_are_named_cell_however_large_the_pictures_are() -> None:
+    text = '{"a": "/tmp/ipykernel_12/345.py:3: Warning", "png": "' + "iVBO/Rw0" * 400_000 + '"}'
+    assert without_kernel_files(text).startswith('{"a": "<cell>:3: Warning"')
+    assert (
+        without_kernel_files("C:/x/ipykernel_1/2.py and /y/ipykernel_3/4.py") == "<cell> and <cell>"
+    )
+    assert without_kernel_files("nothing") == "nothing"

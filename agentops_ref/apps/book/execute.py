@@ -30,8 +30,8 @@ RECORD = "agentops"
 
 
 ANSWERS = "AGENTOPS_ANSWER_LOG"
-KERNEL_FILE = re.compile(r"[^\s\"]*ipykernel_\d+/\d+\.py")
-"""What Python calls a cell in warnings."""
+KERNEL_FILE = re.compile(r"ipykernel_\d+/\d+\.py")
+"""How what Python calls a cell in warnings ends; a folder stands before it."""
 
 
 @dataclass(frozen=True)
@@ -204,6 +204,22 @@ def _run_all(
     return [failure for future in futures if (failure := future.result()) is not None]
 
 
+def without_kernel_files(text: str) -> str:
+    """Write ``<cell>`` for every path of a kernel's file.
+
+    The folder is looked for from its end: a pattern that begins with "anything" tries every
+    character of every embedded picture, which takes minutes.
+    """
+    parts, done = [], 0
+    for found in KERNEL_FILE.finditer(text):
+        start = found.start()
+        while start > done and not (text[start - 1].isspace() or text[start - 1] == '"'):
+            start -= 1
+        parts += [text[done:start], "<cell>"]
+        done = found.end()
+    return "".join([*parts, text[done:]])
+
+
 def _run_one(batch: _Batch, path: Path) -> Failure | None:
     if batch.stopped.is_set():
         return None
@@ -224,7 +240,7 @@ def _run_one(batch: _Batch, path: Path) -> Failure | None:
     if status == 0:
         # A page is the same wherever it was made: no paths of this machine, no process numbers.
         text = partial.read_text(encoding="utf-8").replace(f"{layout.root}{os.sep}", "")
-        partial.write_text(KERNEL_FILE.sub("<cell>", text), encoding="utf-8")
+        partial.write_text(without_kernel_files(text), encoding="utf-8")
         _finish(partial, output, name, batch, batch.keys[path], time.monotonic() - started)
         listen(name, "executed", total, total)
         return None
