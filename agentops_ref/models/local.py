@@ -38,6 +38,10 @@ TEMPLATE_TOKENS = 32
 """At most what the chat template adds to a request and to each of its messages."""
 
 
+HANDOVER = 0.03
+"""Seconds between two requests of a process, in which another may take its turn."""
+
+
 class Server(Protocol):
     """A loaded model."""
 
@@ -78,10 +82,14 @@ class LlamaServer:
         self._one_at_a_time = threading.Lock()
 
     def ask(self, request: Request, on_event: OnEvent | None = None) -> Any:
-        with self._one_at_a_time, machine_lock("llama"):
-            if on_event is None:
-                return self._server.handle_chat_completions(request)
-            return self._server.handle_chat_completions(request, on_event)
+        with self._one_at_a_time:
+            try:
+                with machine_lock("llama"):
+                    if on_event is None:
+                        return self._server.handle_chat_completions(request)
+                    return self._server.handle_chat_completions(request, on_event)
+            finally:
+                time.sleep(HANDOVER)  # who waits looks every 20 ms; else it might wait for ever
 
     def count(self, messages: list[dict[str, str]]) -> int:
         # The tokenizer is reached over the server's loopback port only; nothing is generated.
@@ -190,7 +198,9 @@ class LocalChat(BaseChatModel):
             tool_calls=calls,
             usage_metadata=_usage(response["usage"]),
             response_metadata=self._metadata(
-                "tool_calls" if calls else choice["finish_reason"], started
+                "tool_calls" if calls else choice["finish_reason"],
+                started,
+                response.get("timings"),
             ),
         )
         return ChatResult(generations=[ChatGeneration(message=message)])
@@ -320,12 +330,18 @@ class LocalChat(BaseChatModel):
         why = error.get("message") if isinstance(error, dict) else error
         raise ModelError(f"{self.model_name} refused the request: {why}")
 
-    def _metadata(self, finish_reason: str, started: float) -> dict[str, Any]:
+    def _metadata(
+        self, finish_reason: str, started: float, timings: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """What is told of an answer; the model's own time leaves out waiting for one's turn."""
+        seconds = time.perf_counter() - started
+        if timings and "prompt_ms" in timings and "predicted_ms" in timings:
+            seconds = (timings["prompt_ms"] + timings["predicted_ms"]) / 1000
         return {
             "model_name": self.model_name,
             "finish_reason": finish_reason,
             "answered": "live",
-            "live_seconds": round(time.perf_counter() - started, 3),
+            "live_seconds": round(seconds, 3),
         }
 
 

@@ -125,6 +125,15 @@ def test_the_server_has_the_last_word_on_sizes() -> None:
         local_chat(Full()).invoke("say a")
 
 
+def test_waiting_for_a_turn_is_not_the_models_time() -> None:
+    class Timed(FakeServer):
+        def ask(self, request: Any, on_event: Any = None) -> Any:
+            timings = {"prompt_ms": 1500.0, "predicted_ms": 250.0}
+            return super().ask(request, on_event) | {"timings": timings}
+
+    assert local_chat(Timed()).invoke("say a").response_metadata["live_seconds"] == 1.75
+
+
 # --- failures ---------------------------------------------------------------------------------
 
 
