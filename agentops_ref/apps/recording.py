@@ -7,6 +7,7 @@ interrupted run goes on where it stopped. Nothing is dropped unless every step s
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -46,14 +47,17 @@ def record(config: Config, *, announce: Callable[[str], None]) -> RecordReport:
     """
     from agentops_ref.models import recording
 
-    log = config.path("_build/record/used.log")
-    log.parent.mkdir(parents=True, exist_ok=True)
-    log.unlink(missing_ok=True)
+    place = config.path("_build/record")
+    # What a cache or an older index answers is not asked for, and would be dropped as unused.
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
+    log = place / "used.log"
     environ = {
         **os.environ,
         "AGENTOPS__MODELS__MODE": "record",
         "AGENTOPS_RECORDING_LOG": str(log),
-        "AGENTOPS__PATHS__STATE": str(config.path("_build/record/state")),
+        "AGENTOPS__PATHS__STATE": str(place / "state"),
+        "AGENTOPS__PATHS__CACHE": str(place / "cache"),
     }
     for name, arguments in STEPS.items():
         announce(name)
