@@ -127,3 +127,13 @@ def _own_home(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, _
 @pytest.fixture(scope="session")
 def repo_root() -> Path:
     return Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The running case's documents and tables, all versions; for reading only."""
+    from agentops_ref.apps.fjordvarm import build_corpus
+
+    folder = tmp_path_factory.mktemp("corpus")
+    build_corpus(folder)
+    return folder

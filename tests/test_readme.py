@@ -11,11 +11,16 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def test_the_python_example_runs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    corpus: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     assert blocks
     monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("AGENTOPS__PATHS__CORPUS", str(corpus))
+    monkeypatch.setenv("AGENTOPS__PATHS__CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("AGENTOPS__PATHS__STATE", str(tmp_path / "state"))
     # Weights are out of reach: the example must run on what is recorded.
     monkeypatch.setenv("AGENTOPS__PATHS__WEIGHTS", str(tmp_path / "none"))

@@ -19,7 +19,6 @@ from agentops_ref.apps.checks.ch01 import (
     reach,
     steps,
 )
-from agentops_ref.apps.fjordvarm import build_corpus
 from agentops_ref.etl.tables import DeltaTables
 from agentops_ref.evals import load_cases
 from agentops_ref.evals.matching import states
@@ -113,19 +112,18 @@ def test_steps_are_read_from_a_trace() -> None:
     assert steps(lines) == (MODEL, "search_documents", MODEL)
 
 
-def test_the_chapters_own_cases_hold_in_tables_and_documents(tmp_path: Path) -> None:
-    built = build_corpus(tmp_path, versions=(1,))
+def test_the_chapters_own_cases_hold_in_tables_and_documents(corpus: Path, tmp_path: Path) -> None:
     tables = DeltaTables(tmp_path / "delta")
-    tables.sync(built.out / "v1" / "tables")
+    tables.sync(corpus / "v1" / "tables")
     find = records_tool(tables.query)
     cases = load_cases(ROOT / "corpus" / "chapter-01.yaml")
     for case in cases:
         for source in case.sources:
-            folder = built.out / "v1" / ("" if source.startswith("tables/") else "docs")
+            folder = corpus / "v1" / ("" if source.startswith("tables/") else "docs")
             assert (folder / source).is_file(), source
         if place_of(case) != "tables":
             continue
-        with (built.out / "v1" / "tables" / "installations.csv").open(encoding="utf-8") as file:
+        with (corpus / "v1" / "tables" / "installations.csv").open(encoding="utf-8") as file:
             serials = [row["serial_number"] for row in csv.DictReader(file)]
         (serial,) = [serial for serial in serials if serial in case.question]
         found = find.invoke({"serial": serial})

@@ -458,13 +458,6 @@ def test_small_tools() -> None:
 # --- the sample corpus ------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("corpus")
-    build_corpus(folder, versions=(1,))
-    return folder
-
-
 def recall(corpus: Path, *, every: int) -> dict[str, tuple[int, int]]:
     """Kind -> (facts found, facts) over every n-th document of a kind.
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from agentops_ref.apps.fjordvarm import build_corpus
 from agentops_ref.errors import ConfigError
 from agentops_ref.evals.cases import cases_digest, check_cases, load_cases, select
 from agentops_ref.evals.scorers import correct
@@ -88,13 +87,6 @@ def test_digest_follows_content_not_order(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def shipped(repo_root: Path) -> list[Case]:
     return load_cases(repo_root / "corpus" / "cases.yaml")
-
-
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("corpus") / "corpus"
-    build_corpus(folder)
-    return folder
 
 
 def test_the_set_is_large_and_varied_enough(shipped: list[Case]) -> None:
