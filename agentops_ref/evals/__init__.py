@@ -27,8 +27,10 @@ from agentops_ref.evals.result import Aggregate, CaseResult, Comparison, EvalRes
 from agentops_ref.evals.retrieval import compare_retrieval, measure_retrieval, retrieval_difference
 from agentops_ref.evals.run import evaluate
 from agentops_ref.evals.scorers import Scorer, load_scorers, scorer_digest
+from agentops_ref.evals.stages import count_stages, describe_stages, first_failure, plot_stages
 from agentops_ref.evals.statistics import (
     Interval,
+    gate_power,
     mcnemar,
     paired_bootstrap,
     proportion_interval,
@@ -46,16 +48,21 @@ __all__ = [
     "check_cases",
     "compare",
     "compare_retrieval",
+    "count_stages",
     "describe",
     "describe_comparison",
+    "describe_stages",
     "evaluate",
     "failure_list",
+    "first_failure",
+    "gate_power",
     "load_cases",
     "load_scorers",
     "mcnemar",
     "measure_retrieval",
     "paired_bootstrap",
     "plot_slices",
+    "plot_stages",
     "proportion_interval",
     "retrieval_difference",
     "retrieval_table",

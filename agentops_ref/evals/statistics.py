@@ -6,8 +6,9 @@ samples takes a random generator.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
-from math import comb, sqrt
+from math import comb, exp, lgamma, log, sqrt
 from statistics import NormalDist
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -171,6 +172,47 @@ def mcnemar(only_a: int, only_b: int) -> float:
     n, few = only_a + only_b, min(only_a, only_b)
     tail: int = sum(comb(n, k) for k in range(few + 1))
     return min(1.0, 2 * tail / float(2**n))
+
+
+def gate_power(n: int, rate: float, threshold: float, level: float = 0.95) -> float:
+    """Chance that a gate on ``n`` cases passes: its whole interval is at the threshold or above.
+
+    Parameters
+    ----------
+    n
+        Number of cases, at least one.
+    rate
+        The system's true share of passing cases, 0..1.
+    threshold
+        Share that the lower end of `proportion_interval` must reach.
+    level
+        Confidence level of the interval.
+
+    Returns
+    -------
+    float
+        Exact, by summing the binomial distribution; 0..1.
+
+    Raises
+    ------
+    DeveloperError
+        No case, a rate outside 0..1, or a ``level`` outside its range.
+    """
+    if n < 1 or not 0 <= rate <= 1:
+        raise DeveloperError(f"expected n >= 1 and a rate of 0..1, got n={n}, rate={rate}")
+    # The lower end grows with the number of successes, so those that pass are the upper ones.
+    fewest = bisect_left(
+        range(n + 1), threshold, key=lambda k: proportion_interval(k, n, level).low
+    )
+    return min(1.0, sum(_binomial(k, n, rate) for k in range(fewest, n + 1)))
+
+
+def _binomial(k: int, n: int, rate: float) -> float:
+    """Chance of exactly k successes in n trials."""
+    if rate in (0, 1):
+        return float(k == n * rate)
+    ways = lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1)
+    return exp(ways + k * log(rate) + (n - k) * log(1 - rate))
 
 
 def _check_level(level: float) -> None:

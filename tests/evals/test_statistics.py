@@ -8,7 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentops_ref.errors import DeveloperError
-from agentops_ref.evals.statistics import mcnemar, paired_bootstrap, proportion_interval
+from agentops_ref.evals.statistics import (
+    gate_power,
+    mcnemar,
+    paired_bootstrap,
+    proportion_interval,
+)
 
 
 @pytest.mark.parametrize(
@@ -85,3 +90,22 @@ def test_mcnemar_by_hand() -> None:
     assert mcnemar(5, 5) == 1
     with pytest.raises(DeveloperError):
         mcnemar(-1, 2)
+
+
+def test_gate_power_is_what_simulation_finds() -> None:
+    rng = np.random.default_rng(7)
+    for n, rate, threshold in ((40, 0.8, 0.6), (95, 0.7, 0.6), (200, 0.65, 0.6), (30, 0.6, 0.6)):
+        drawn = rng.binomial(n, rate, size=4000)
+        lows = {k: proportion_interval(int(k), n).low for k in set(drawn.tolist())}
+        share = np.mean([lows[int(k)] >= threshold for k in drawn])
+        assert gate_power(n, rate, threshold) == pytest.approx(share, abs=0.03)
+
+
+def test_gate_power_at_its_ends() -> None:
+    assert gate_power(10, 1.0, 0.6) == 1.0
+    assert gate_power(10, 0.0, 0.6) == 0.0
+    assert gate_power(3, 0.9, 0.9) == 0.0  # three of three is not enough: the lower end is 0.44
+    assert gate_power(1, 0.3, 0.0) == pytest.approx(1.0)
+    for wrong in ((0, 0.5), (5, -0.1), (5, 1.1)):
+        with pytest.raises(DeveloperError):
+            gate_power(*wrong, 0.5)

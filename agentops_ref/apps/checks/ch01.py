@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
+from agentops_ref.apps.checks import Checked
 from agentops_ref.records import Case
 from agentops_ref.tracing import SpanLine
 
@@ -13,16 +14,6 @@ MODEL = "model"
 """How `steps` calls a model call."""
 
 Steps = tuple[str, ...]
-
-
-class Checked(NamedTuple):
-    """Whether an answer is right, and why."""
-
-    right: bool
-    why: str
-
-    def __str__(self) -> str:
-        return f"{'Right' if self.right else 'Not yet'}. {self.why}"
 
 
 # --- exercise 1: reach ------------------------------------------------------------------------

@@ -6,19 +6,10 @@ import random
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
+from agentops_ref.apps.checks import Checked
 from agentops_ref.etl.plan import diff
 from agentops_ref.records import LedgerEntry, Listing, SourceItem
 from agentops_ref.settings import DeletionConfig
-
-
-class Checked(NamedTuple):
-    """Whether an answer is right, and why."""
-
-    right: bool
-    why: str
-
-    def __str__(self) -> str:
-        return f"{'Right' if self.right else 'Not yet'}. {self.why}"
 
 
 class Situation(NamedTuple):

@@ -1,0 +1,52 @@
+"""What a chapter's cells put on its page: a value for the prose, a figure with its words.
+
+Used by the notebooks in `notebooks/`; needs the ``book`` extra.
+"""
+
+from __future__ import annotations
+
+import html
+import io
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+INK = "#767676"
+"""Grey with a contrast of at least 4:1 on a white and on a near-black page."""
+
+
+def say(name: str, value: Any) -> None:
+    """Let the prose of the same notebook print ``value`` as ``{glue:text}`name` ``."""
+    from myst_nb import glue
+
+    glue(name, value.item() if hasattr(value, "item") else value, display=False)
+
+
+def figure_style() -> None:
+    """Draw what pyplot draws in grey on nothing, so that it suits a light and a dark page."""
+    import matplotlib.pyplot as plt
+
+    plt.rc("text", color=INK)
+    plt.rc("axes", labelcolor=INK, edgecolor=INK)
+    plt.rc("axes.spines", top=False, right=False)
+    plt.rc("xtick", color=INK)
+    plt.rc("ytick", color=INK)
+    plt.rc("svg", fonttype="none", hashsalt="page")
+    plt.rc("font", size=10)
+
+
+def picture(figure: Figure, alt: str) -> None:
+    """Show a figure as SVG with its text equivalent, folded, below it."""
+    from IPython import display as shown
+
+    svg = io.StringIO()
+    figure.savefig(svg, format="svg", bbox_inches="tight", transparent=True)
+    drawing = svg.getvalue()[svg.getvalue().index("<svg") :]
+    label = html.escape(alt, quote=True)
+    own = f'<svg role="img" aria-label="{label}" style="max-width:100%;height:auto"'
+    drawing = drawing.replace("<svg", own, 1)
+    words = f"<summary>The figure in words</summary><pre>{html.escape(alt)}</pre>"
+    page = f'<div class="own-colours">{drawing}<details>{words}</details></div>'
+    publish: Any = shown.publish_display_data
+    publish({"text/html": page, "text/plain": alt})
