@@ -280,18 +280,32 @@ class App:
         )
 
     def verify_recordings(self, *, sample: int, seed: int, progress: Progress | None = None) -> Any:
-        """Re-run a random sample of recorded chats live; see `agentops_ref.models.verify`."""
-        import random
+        """Ask the live models a random sample of what is recorded; see `models.verify`.
 
+        Compares up to ``sample`` each of chats, of the index's texts and of the source's scans.
+        """
+        import random
+        from itertools import islice
+
+        from agentops_ref.etl.scans import scans
+        from agentops_ref.etl.sinks.base import searchable
         from agentops_ref.models.verify import verify
 
+        self.ensure_index(progress=progress)
+        rng = random.Random(seed)
+        index = self.sink.snapshot()
+        chunks = [chunk for name in sorted(index.ledger()) for chunk in index.chunks_of(name)]
+        documents = sorted(item.document for item in self.source.list().items)
+        rng.shuffle(documents)
         return verify(
             self.config.path(self.config.paths.recordings),
             self.config.models,
             weights=self.config.weights,
             prompts=self.config.prompts(TOOL_STEP),
             sample=sample,
-            rng=random.Random(seed),
+            rng=rng,
+            texts=map(searchable, rng.sample(chunks, min(sample, len(chunks)))),
+            images=islice(scans(self.source, documents), sample),
             progress=progress,
         )
 

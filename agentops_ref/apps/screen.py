@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from agentops_ref.apps.tour import Step
-    from agentops_ref.evals import EvalResult, Verdict
+    from agentops_ref.evals import EvalResult, Interval, Verdict
+    from agentops_ref.models import VerifyReport
     from agentops_ref.tracing import SpanLine
 
 
@@ -111,17 +112,25 @@ def evaluation(out: Console, result: EvalResult, decision: Verdict) -> None:
     out.print(verdict_table(decision))
 
 
-def verify_report(out: Console, report: Any) -> None:
-    """Print how many recordings the live model repeats to the letter."""
-    low, high = report.interval
+def verify_report(out: Console, report: VerifyReport, interval: Interval) -> None:
+    """Print how much of what is recorded the live models repeat."""
     out.print(
         f"{report.identical} of {report.compared} recorded answers repeated to the letter "
-        f"({report.identical / max(report.compared, 1):.0%}, 95 % interval {low:.0%} to {high:.0%})"
+        f"({report.identical / max(report.compared, 1):.0%}, 95 % interval {interval.low:.0%} to "
+        f"{interval.high:.0%})"
     )
     for key, recorded, live in report.differing:
         out.print(f"  {key[:12]}", style="bold")
         out.print(f"    recorded: {shorten(recorded, 160)}", markup=False)
         out.print(f"    live:     {shorten(live, 160)}", markup=False)
+    out.print(
+        f"{report.vectors} vectors embedded again, largest difference of a number "
+        f"{report.vector_difference:.1g}"
+    )
+    out.print(
+        f"{report.images} scans read again, {len(report.images_differing)} with another text; "
+        f"otherwise the largest difference of a confidence is {report.confidence_difference:.1g}"
+    )
 
 
 def shorten(text: str, limit: int) -> str:

@@ -6,7 +6,6 @@ Differences are expected where another processor rounds otherwise; how many, is 
 from __future__ import annotations
 
 import json
-import math
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -24,8 +23,6 @@ from agentops_ref.settings import ModelsConfig
 
 Progress = Callable[[str, int, int], None]
 """(stage, done, total)"""
-Z95 = 1.959963984540054
-"""The normal distribution's 97.5 % point."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +36,6 @@ class VerifyReport:
     """Chats of the random sample that were asked again."""
     identical: int
     """Of these, how many gave the same text and the same tool calls."""
-    interval: tuple[float, float]
-    """Wilson's 95 % interval of the identical share; (0, 1) when nothing was compared."""
     differing: tuple[tuple[str, str, str], ...] = ()
     """(key, recorded, live) of each that differs."""
     vectors: int = 0
@@ -104,7 +99,6 @@ def verify(
         total=len(known),
         compared=len(drawn),
         identical=identical,
-        interval=wilson(identical, len(drawn)),
         differing=tuple(differing),
         vectors=vectors,
         vector_difference=difference,
@@ -182,24 +176,3 @@ def _images(ocr: Any, images: Iterable[bytes]) -> tuple[int, tuple[str, ...], fl
         for (_, confidence, _), line in zip(found["lines"], now, strict=True):
             largest = max(largest, abs(confidence - line.confidence))
     return read, tuple(differing), largest
-
-
-def wilson(successes: int, n: int) -> tuple[float, float]:
-    """Return Wilson's 95 % score interval of a proportion.
-
-    Parameters
-    ----------
-    successes, n
-        0 ≤ successes ≤ n. With ``n`` = 0 nothing is known and the interval is (0, 1).
-
-    References
-    ----------
-    E. B. Wilson (1927), Probable inference, the law of succession, and statistical inference,
-    JASA 22, 209-212. `agentops_ref.evals.statistics` teaches it; models may not import it.
-    """
-    if n == 0:
-        return 0.0, 1.0
-    share, z2 = successes / n, Z95**2
-    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = Z95 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
-    return max(0.0, middle - half), min(1.0, middle + half)

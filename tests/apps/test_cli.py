@@ -13,6 +13,8 @@ import pytest
 
 from agentops_ref.apps.cli import cli
 from agentops_ref.apps.cli.common import run
+from agentops_ref.models import VerifyReport
+from agentops_ref.wiring import App
 
 Agentops = Callable[..., tuple[int, str, str]]
 
@@ -174,3 +176,29 @@ def test_help_loads_no_heavy_library() -> None:
     assert ended.returncode == 0, ended.stderr
     for name in ("tour", "ask", "doctor", "config", "models", "corpus", "ingest", "eval", "record"):
         assert name in ended.stdout
+
+
+def test_verification_says_what_share_is_identical(
+    agentops: Agentops, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = VerifyReport("qwen", 9, 4, 3, (("abc", "18 Nm", "20 Nm"),), 4, 0.0, 2, ("def",), 0.1)
+    monkeypatch.setattr(App, "verify_recordings", lambda *_, **__: report)
+    code, out, _ = agentops("record", "verify")
+    assert code == 0, "a difference is a result"
+    assert "3 of 4 recorded answers repeated to the letter (75%, 95 % interval 30% to 95%)" in flat(
+        out
+    )
+    assert "recorded: 18 Nm" in out
+    assert "4 vectors embedded again" in out
+    assert "2 scans read again, 1 with another text" in out
+    told = json.loads(agentops("record", "verify", "--json")[1])
+    assert told["interval"] == pytest.approx([0.3006, 0.9544], abs=1e-4)
+    assert (told["identical"], told["differing"]) == (3, [["abc", "18 Nm", "20 Nm"]])
+
+    none = VerifyReport("qwen", 0, 0, 0)
+    monkeypatch.setattr(App, "verify_recordings", lambda *_, **__: none)
+    assert agentops("record", "verify")[0] == 1, "nothing could be compared"
+
+
+def flat(text: str) -> str:
+    return " ".join(text.split())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import click
 
 from agentops_ref.apps.cli.common import (
@@ -41,13 +43,22 @@ def run(session: Session, as_json: bool) -> None:
 @json_option
 @command
 def verify(session: Session, sample: int, seed: int, as_json: bool) -> None:
-    """Re-run a random SAMPLE of the recorded chats live; report the share that is identical."""
+    """Ask the live models again; report the share that is identical.
+
+    Compares a random SAMPLE each of the recorded chats, of the vectors of the index's texts and of
+    the readings of scans. Differences are a result; the command exits with 1 when nothing is
+    recorded of the chat model that could be compared.
+    """
     from agentops_ref.apps import screen
+    from agentops_ref.evals import proportion_interval
 
     app = session.app()
     with progress_bar(quiet=as_json) as update:
         report = app.verify_recordings(sample=sample, seed=seed, progress=update)
+    interval = proportion_interval(report.identical, report.compared)
     if as_json:
-        print_json(report)
+        print_json({**dataclasses.asdict(report), "interval": interval})
     else:
-        screen.verify_report(console(), report)
+        screen.verify_report(console(), report, interval)
+    if not report.compared:
+        raise click.exceptions.Exit(1)

@@ -1,0 +1,54 @@
+"""What the wiring hands to the parts, on a small project of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from agentops_ref import build, load_config
+from agentops_ref.models import factory
+from agentops_ref.testing import HashEmbeddings, ScriptedOcr
+from agentops_ref.wiring import App
+from tests.models.fakes import FakeServer, local_chat
+
+
+@pytest.fixture
+def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> App:
+    """An app in mode record whose live models are fakes; two notes and three plates."""
+    import cv2
+
+    monkeypatch.setattr(factory, "_local", lambda *_: local_chat(FakeServer()))
+    monkeypatch.setattr(factory, "_embedding_maker", lambda *_: lambda: HashEmbeddings(384))
+    monkeypatch.setattr(factory, "_ocr_maker", lambda *_: lambda: ScriptedOcr("SERIAL 18"))
+    docs = tmp_path / "docs"
+    docs.mkdir()
+    (docs / "torque.md").write_text("# Torque\n\nThe flare nut is tightened to 18 Nm.\n")
+    (docs / "filter.md").write_text("# Filter\n\nThe filter is cleaned every 3 months.\n")
+    for shade in range(3):
+        plate = np.full((40, 80, 3), 80 * shade, dtype=np.uint8)
+        (docs / f"plate-{shade}.png").write_bytes(cv2.imencode(".png", plate)[1].tobytes())
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "base.yaml").write_text(
+        "models: {mode: record}\n"
+        "paths: {state: state, cache: cache, recordings: recordings}\n"
+        "etl:\n  source: {root: docs}\n  sink: {kind: memory}\n"
+    )
+    return build(load_config(tmp_path / "config", environ={}))
+
+
+def test_verification_compares_answers_vectors_and_scans(app: App) -> None:
+    app.ensure_index()
+    app.chat.batch(["say a", "say b", "say c"])
+    report = app.verify_recordings(sample=99, seed=0)
+    assert (report.compared, report.identical) == (3, 3)
+    assert (report.vectors, report.vector_difference) == (5, 0.0), "texts as they were embedded"
+    assert (report.images, report.images_differing) == (3, ()), "images as they were read"
+    some = app.verify_recordings(sample=2, seed=0)
+    assert (some.compared, some.vectors, some.images) == (2, 2, 2)
+
+
+def test_verification_makes_the_index_that_it_needs(app: App) -> None:
+    assert not app.sink.ledger()
+    assert app.verify_recordings(sample=9, seed=0).vectors == 5
