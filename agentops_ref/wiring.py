@@ -218,7 +218,7 @@ class App:
         make = load("agent", kind)
         if make is _direct:
             make = partial(_direct, kind=kind)
-        return _Versioned(make(self), self)
+        return _Versioned(make(self), self, kind)
 
     def prompt_of(self, kind: str) -> Any:
         """Return the prompt of a kind of agent."""
@@ -259,7 +259,10 @@ class App:
         run_name: str = "evaluation",
         progress: Progress | None = None,
     ) -> EvalResult:
-        """Run the agent on the cases and score its answers, as one MLflow run."""
+        """Run the agent on the cases and score its answers, as one MLflow run.
+
+        ``agent`` takes the place of the configured one: one of `agent_of`, or the caller's own.
+        """
         from agentops_ref.evals import evaluate
 
         answer = agent or self.agent
@@ -270,7 +273,7 @@ class App:
             tracer=self.tracer,
             run_name=run_name,
             params={
-                "agent": self.config.agent.kind,
+                "agent": _kind_of(answer),
                 "model": self.config.models.chat.name,
                 "mode": self.config.models.mode,
                 "index_version": self.sink.version,
@@ -313,12 +316,19 @@ class App:
 class _Versioned:
     """Adds to each answer the index version that it was read from."""
 
-    def __init__(self, agent: Agent, app: App) -> None:
-        self._agent, self._app = agent, app
+    def __init__(self, agent: Agent, app: App, kind: str) -> None:
+        self._agent, self._app, self.kind = agent, app, kind
 
     def __call__(self, question: str, *, filters: Mapping[str, Any] | None = None) -> Answer:
         version = self._app.sink.version
         return dataclasses.replace(self._agent(question, filters=filters), index_version=version)
+
+
+def _kind_of(agent: Agent) -> str:
+    """Return what a run's log calls an agent: its kind, or the name that its author gave it."""
+    if isinstance(agent, _Versioned):
+        return agent.kind
+    return str(getattr(agent, "__name__", type(agent).__name__))
 
 
 def _chain(app: App) -> Agent:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from agentops_ref import build, load_config
+from agentops_ref import build, evals, load_config
 from agentops_ref.models import factory
+from agentops_ref.records import Answer
 from agentops_ref.testing import HashEmbeddings, ScriptedOcr
 from agentops_ref.wiring import App
 from tests.models.fakes import FakeServer, local_chat
@@ -52,3 +55,28 @@ def test_verification_compares_answers_vectors_and_scans(app: App) -> None:
 def test_verification_makes_the_index_that_it_needs(app: App) -> None:
     assert not app.sink.ledger()
     assert app.verify_recordings(sample=9, seed=0).vectors == 5
+
+
+class Silent:
+    """An agent of the caller's own."""
+
+    def __call__(self, question: str, *, filters: Any = None) -> Answer:
+        return Answer("I do not know.", abstained=True)
+
+
+def silent(question: str, *, filters: Any = None) -> Answer:
+    return Silent()(question)
+
+
+def test_a_run_is_logged_with_the_agent_that_answered(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logged = []
+
+    def evaluate(*_: Any, params: Mapping[str, Any], **__: Any) -> None:
+        logged.append(params["agent"])
+
+    monkeypatch.setattr(evals, "evaluate", evaluate)
+    for agent in (None, app.agent, app.agent_of("tools"), app.agent_of("llm"), Silent(), silent):
+        app.evaluate([], agent=agent)
+    assert logged == ["chain", "chain", "tools", "llm", "Silent", "silent"]
