@@ -98,7 +98,7 @@ class App:
 
     @cached_property
     def ocr(self) -> Any:
-        """The OCR engine: ``read(image) -> lines``."""
+        """The OCR engine: ``read(image) -> lines``, with a ``recipe``."""
         from agentops_ref.models.factory import ocr_model
 
         recordings = self.config.path(self.config.paths.recordings)
@@ -130,7 +130,7 @@ class App:
 
         return default_stages(
             ocr=self.ocr,
-            ocr_recipe=self.config.models.ocr.name,
+            ocr_recipe=self.ocr.recipe,
             embeddings=self.embeddings,
             embedding_recipe=self.embeddings.recipe,
             chunk=self.config.etl.chunk,

@@ -80,3 +80,14 @@ def test_a_run_is_logged_with_the_agent_that_answered(
     for agent in (None, app.agent, app.agent_of("tools"), app.agent_of("llm"), Silent(), silent):
         app.evaluate([], agent=agent)
     assert logged == ["chain", "chain", "tools", "llm", "Silent", "silent"]
+
+
+def test_an_ocr_upgrade_does_documents_again(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    app.ensure_index()
+    assert not app.sync().work["parse"]
+    monkeypatch.setattr(factory, "_ocr_recipe", lambda _: "pp-ocr/newer")
+    upgraded = build(app.config)
+    upgraded.sink = app.sink
+    report = upgraded.sync()
+    assert (report.work["parse"], report.work["embed"]) == (5, 0)
+    assert not upgraded.sync().work["parse"]

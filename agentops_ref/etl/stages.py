@@ -150,8 +150,8 @@ def default_stages(
 ) -> Stages:
     """Put together this package's own parsers and chunker with the given models.
 
-    ``ocr_recipe`` and ``embedding_recipe`` name the models, with a digest where there is one:
-    results made by another model are not reused.
+    ``ocr_recipe`` and ``embedding_recipe`` name the models, with a digest or version where there
+    is one: results made by another model are not reused.
     """
     from agentops_ref.etl import chunk as chunking
     from agentops_ref.etl import parse as parsing

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -208,12 +210,28 @@ def _embedding_maker(
     )
 
 
-def ocr_model(settings: ModelsConfig, *, recordings: Path) -> Ocr:
-    """Return the configured OCR engine, recorded or not."""
+def ocr_model(settings: ModelsConfig, *, recordings: Path) -> RecordedOcr | ScriptedOcr:
+    """Return the configured OCR engine, recorded or not; it has a ``recipe``."""
     ocr = settings.ocr
     if settings.mode == "scripted":
         return ScriptedOcr()
-    return RecordedOcr(name=ocr.name, mode=settings.mode, folder=recordings, make=_ocr_maker(ocr))
+    return RecordedOcr(
+        name=ocr.name,
+        recipe=_ocr_recipe(ocr),
+        mode=settings.mode,
+        folder=recordings,
+        make=_ocr_maker(ocr),
+    )
+
+
+def _ocr_recipe(ocr: OcrConfig) -> str:
+    """Name an engine by its options and by the version of its package, which holds its models."""
+    package = re.split("[.:]", ocr.provider)[0]
+    try:
+        version = metadata.version(package)
+    except (metadata.PackageNotFoundError, ValueError):  # a module of the project's own
+        version = ""
+    return f"{ocr.name}@{_options_digest(ocr)[:12]}/{package}-{version}"
 
 
 def _ocr_maker(ocr: OcrConfig) -> Callable[[], Ocr]:
@@ -227,7 +245,7 @@ def _ocr_maker(ocr: OcrConfig) -> Callable[[], Ocr]:
     )
 
 
-def _options_digest(part: ChatConfig | EmbeddingConfig) -> str:
+def _options_digest(part: ChatConfig | EmbeddingConfig | OcrConfig) -> str:
     """Name an endpoint by what was configured for it, since its weights cannot be seen."""
     options = {name: value for name, value in part.options.items() if name not in REACH}
     return digest(canonical([part.provider, part.name, options]))

@@ -316,10 +316,17 @@ class RecordedEmbeddings(Embeddings):
 
 
 class RecordedOcr:
-    """An OCR engine in front of another, keyed by the image's bytes."""
+    """An OCR engine in front of another, keyed by the image's bytes.
 
-    def __init__(self, *, name: str, mode: Mode, folder: Path, make: Callable[[], Ocr]) -> None:
-        self.name, self.mode = name, mode
+    ``recipe`` names the engine that is installed, replaying or not: documents are read again when
+    it is another one. It is no part of a key, so that recordings outlive an upgrade; whether the
+    new version reads the same is for `verify` to say.
+    """
+
+    def __init__(
+        self, *, name: str, recipe: str, mode: Mode, folder: Path, make: Callable[[], Ocr]
+    ) -> None:
+        self.name, self.recipe, self.mode = name, recipe, mode
         self.store = JsonStore(folder / "ocr" / name)
         self._make = make
         self._live: Ocr | None = None

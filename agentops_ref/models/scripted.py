@@ -152,6 +152,7 @@ class ScriptedOcr:
 
     def __init__(self, *lines: str) -> None:
         self.lines = lines or ("scripted line",)
+        self.recipe = f"scripted/{'|'.join(self.lines)}"
         self.images = 0
 
     def read(self, image: bytes) -> tuple[OcrLine, ...]:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import types
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from agentops_ref.errors import (
     OperatorError,
     TransientError,
 )
+from agentops_ref.models import factory
 from agentops_ref.models.factory import chat_model, embedding_model, ocr_model, usage_of
 from agentops_ref.models.problems import translated
 from agentops_ref.models.recording import RecordedChat, RecordedEmbeddings
@@ -280,6 +282,25 @@ def test_other_parts_explain_a_wrong_provider_too(tmp_path: Path, part: str) -> 
     }
     with pytest.raises(ConfigError, match=rf"models\.{part}\.provider: unknown 'nothing'"):
         make[part]()
+
+
+def test_an_ocr_upgrade_is_another_recipe_on_the_same_recordings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = settings()
+
+    def engine(mode: str = "replay", **ocr: Any) -> Any:
+        changed = models.model_copy(update={"mode": mode, "ocr": models.ocr.model_copy(update=ocr)})
+        return ocr_model(changed, recordings=tmp_path)
+
+    before = engine()
+    assert metadata.version("rapidocr") in before.recipe
+    assert before.recipe == engine("live").recipe == engine("record").recipe
+    assert before.recipe != engine(options={"Det.limit_side_len": 2000}).recipe
+    monkeypatch.setattr(factory.metadata, "version", lambda package: "99")
+    assert before.recipe != engine().recipe
+    assert before.key(b"image") == engine().key(b"image")
+    assert engine(provider="ours:make").recipe.endswith("/ours-99")
 
 
 # --- prices -----------------------------------------------------------------------------------

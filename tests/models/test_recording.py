@@ -327,7 +327,8 @@ def test_a_damaged_vectors_file_is_named(tmp_path: Path) -> None:
 
 
 def ocr(folder: Path, mode: Any, live: Any = None) -> RecordedOcr:
-    return RecordedOcr(name="eye", mode=mode, folder=folder, make=lambda: live or absent())
+    make = lambda: live or absent()  # noqa: E731
+    return RecordedOcr(name="eye", recipe="eye/1", mode=mode, folder=folder, make=make)
 
 
 def test_scans_are_keyed_by_their_bytes(tmp_path: Path) -> None:
