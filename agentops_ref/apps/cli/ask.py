@@ -23,7 +23,10 @@ from agentops_ref.apps.cli.common import (
 @json_option
 @command
 def ask(session: Session, question: str, live: bool, trace: bool, as_json: bool) -> None:
-    """Answer QUESTION from the documents, with citations, or say that they do not hold it."""
+    """Answer QUESTION with citations, or abstain.
+
+    Says so when the documents do not hold the answer.
+    """
     from agentops_ref.apps import screen
 
     if not question.strip():

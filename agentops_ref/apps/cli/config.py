@@ -19,7 +19,10 @@ def config() -> None:
 @json_option
 @command
 def show(session: Session, prefix: str, as_json: bool) -> None:
-    """Print each value and where it came from; PREFIX limits it, e.g. models.chat."""
+    """Print each value and where it came from.
+
+    PREFIX limits it, e.g. models.chat.
+    """
     rows = [row for row in session.config().rows() if row[0].startswith(prefix)]
     if not rows:
         raise click.UsageError(f"no key begins with '{prefix}'")

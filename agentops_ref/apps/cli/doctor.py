@@ -11,7 +11,7 @@ from agentops_ref.apps.cli.common import Session, command, console, json_option,
 @json_option
 @command
 def doctor(session: Session, as_json: bool) -> None:
-    """Say what is present, what is missing and the command that mends it."""
+    """Say what is missing, and which command mends it."""
     from agentops_ref.ops.health import examine
 
     checks = examine(session.config())

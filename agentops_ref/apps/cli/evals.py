@@ -25,7 +25,9 @@ def evaluation() -> None:
 @json_option
 @command
 def run(session: Session, slices: tuple[str, ...], limit: int | None, as_json: bool) -> None:
-    """Run the cases through the agent, score them, log to MLflow, print the verdict.
+    """Ask every case, score the answers, print the verdict.
+
+    The run is kept in MLflow, with a trace for each case.
 
     Exits with 1 when the gate fails.
     """

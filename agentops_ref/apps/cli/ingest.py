@@ -24,7 +24,10 @@ def ingest() -> None:
 @json_option
 @command
 def sync(session: Session, allow_mass_deletion: bool, as_json: bool) -> None:
-    """Create, update and delete so that the index says what the source says; one commit."""
+    """Bring the index in step with the source.
+
+    Creates, updates and deletes in one atomic commit.
+    """
     from agentops_ref.apps import screen
 
     app = session.app()

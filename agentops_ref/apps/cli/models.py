@@ -30,7 +30,10 @@ def models() -> None:
 @json_option
 @command
 def pull(session: Session, names: tuple[str, ...], source: str, as_json: bool) -> None:
-    """Fetch weights (all, or NAMES), check their digests; resumes where it stopped."""
+    """Fetch weights, all or NAMES.
+
+    Checks their digests; resumes where it stopped.
+    """
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
     from agentops_ref.models import weights

@@ -25,7 +25,7 @@ def record() -> None:
 @json_option
 @command
 def run(session: Session, as_json: bool) -> None:
-    """Run everything that asks a model; keep what was asked, drop what nothing asks for."""
+    """Record all that asks a model, drop the rest."""
     from agentops_ref.apps import recording
 
     report = recording.record(

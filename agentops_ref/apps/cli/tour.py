@@ -20,7 +20,9 @@ from agentops_ref.apps.cli.common import (
 @json_option
 @command
 def tour(session: Session, as_json: bool) -> None:
-    """Walk the whole loop: sync, ask, trace, change, sync, ask again, evaluate.
+    """Walk through the whole loop, in a minute or two.
+
+    Sync, ask, trace, change, sync, ask again, evaluate.
 
     Works on a copy of the corpus; your own index stays as it is.
     """
