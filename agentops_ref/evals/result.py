@@ -93,8 +93,8 @@ class EvalResult:
 
     @property
     def slices(self) -> tuple[str, ...]:
-        """Slices in the order of the cases."""
-        return tuple(dict.fromkeys(result.case.slice for result in self.results))
+        """Slices in the order of the cases; a case without one counts in the whole only."""
+        return tuple(dict.fromkeys(r.case.slice for r in self.results if r.case.slice))
 
     @property
     def usage(self) -> Usage:

@@ -70,6 +70,12 @@ def test_scores_and_aggregates(result: EvalResult) -> None:
         result.aggregate("corect")
 
 
+def test_a_case_needs_no_slice() -> None:
+    result = evaluate([Case("plain", "How tight?")], predict, SCORERS)
+    assert result.slices == (), "MLflow refuses a metric called /correct"
+    assert result.aggregate("correct").n == 1
+
+
 def test_a_failing_agent_fails_its_case_and_nothing_else(result: EvalResult) -> None:
     crash = result.results[-1]
     assert "timed out" in crash.error
