@@ -38,10 +38,12 @@ def figure_style() -> None:
 
 def picture(figure: Figure, alt: str) -> None:
     """Show a figure as SVG with its text equivalent, folded, below it."""
+    import matplotlib.pyplot as plt
     from IPython import display as shown
 
     svg = io.StringIO()
     figure.savefig(svg, format="svg", bbox_inches="tight", transparent=True)
+    plt.close(figure)  # else the notebook shows it a second time
     drawing = svg.getvalue()[svg.getvalue().index("<svg") :]
     label = html.escape(alt, quote=True)
     own = f'<svg role="img" aria-label="{label}" style="max-width:100%;height:auto"'

@@ -73,6 +73,9 @@ class LlamaServer:
         parameters.cpuparams_batch.n_threads = threads
         parameters.verbosity = -1
         parameters.warmup = False
+        # By default each prompt's state is kept in memory, up to 8 GiB, some 17 MB an answer.
+        parameters.cache_ram_mib = 0
+        parameters.n_ctx_checkpoints = 0
         try:
             self._server = xllamacpp.Server(parameters)
         except RuntimeError as error:
