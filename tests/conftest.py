@@ -1,10 +1,11 @@
-"""What holds for every test: no network, nobody's home folder, no skip that nobody expected."""
+"""What holds for every test: no network, nobody's home, nothing built before, no unasked skip."""
 
 from __future__ import annotations
 
 import os
 import re
 import socket
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 import agentops_ref  # noqa: F401
 
 LOOPBACK = ("localhost", "127.", "::1", "0.0.0.0")
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -107,6 +109,23 @@ def _no_network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(socket, "getaddrinfo", guarded_getaddrinfo)
 
 
+class BuiltBefore(RuntimeError):
+    """A test looked into the clone's ``_build``, which CI has not made yet; see `corpus`."""
+
+
+def _keep_out(event: str, arguments: tuple[Any, ...]) -> None:
+    if event not in ("open", "os.listdir", "os.scandir", "sqlite3.connect"):
+        return
+    path = arguments[0]
+    if isinstance(path, str | os.PathLike) and "_build" in os.fsdecode(path):
+        whole = Path(os.fsdecode(path)).absolute()
+        if (ROOT / "_build") in (whole, *whole.parents):
+            raise BuiltBefore(str(whole))
+
+
+sys.addaudithook(_keep_out)
+
+
 @pytest.fixture(scope="session")
 def _home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("home")
@@ -126,7 +145,7 @@ def _own_home(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, _
 
 @pytest.fixture(scope="session")
 def repo_root() -> Path:
-    return Path(__file__).resolve().parents[1]
+    return ROOT
 
 
 @pytest.fixture(scope="session")

@@ -187,11 +187,6 @@ def test_fonts_of_a_style_sheet_are_found(tmp_path: Path) -> None:
     assert [found.address for found in fetches(tmp_path)] == ["https://fonts.example/a.woff2"]
 
 
-def test_the_built_book_opens_offline(repo_root: Path) -> None:
-    """`make book` checks it as well; this looks at whatever was built last."""
-    assert list(fetches(repo_root / "_build" / "html")) == []
-
-
 def executed(layout: Layout, name: str, text: str) -> None:
     """Put a page where the executor would."""
     run = Run(
