@@ -117,7 +117,7 @@ class SyncReport:
     """Missing from the listing, still served, removed after enough complete listings."""
     quarantined: tuple[tuple[str, str], ...] = ()
     """(document, reason) pairs."""
-    kept: int = 0
+    unchanged: int = 0
     refused: str = ""
     """Why deletions were refused (mass-deletion guard, failed listing); empty otherwise."""
     work: Mapping[str, int] = field(default_factory=dict)

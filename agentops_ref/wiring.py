@@ -20,6 +20,7 @@ from agentops_ref.tracing import MlflowTracer, SpanLine, trace_lines
 
 if TYPE_CHECKING:
     from agentops_ref.agents.chain import Agent
+    from agentops_ref.etl import AuditReport, Plan
     from agentops_ref.evals import EvalResult, Scorer
 
 Progress = Callable[[str, int, int], None]
@@ -137,15 +138,38 @@ class App:
             cache=self.config.path(self.config.paths.cache),
         )
 
+    def plan(self) -> Plan:
+        """Return what a sync would do now; reads a listing and the ledger, changes nothing."""
+        from agentops_ref.etl.plan import diff
+
+        ledger = self.sink.snapshot().ledger()
+        return diff(self.source.list(), ledger, self.stages.recipe, self.config.etl.deletion)
+
+    def audit(
+        self, *, repair: bool = False, wait: float = 0, progress: Progress | None = None
+    ) -> AuditReport:
+        """Compare source, ledger, chunks and vectors; see `agentops_ref.etl.audit`."""
+        from agentops_ref.etl.audit import audit
+
+        return audit(
+            self.source, self.sink, self.stages, repair=repair, wait=wait, progress=progress
+        )
+
     def sync(
-        self, *, progress: Progress | None = None, allow_mass_deletion: bool = False
+        self,
+        *,
+        progress: Progress | None = None,
+        allow_mass_deletion: bool = False,
+        wait: float = 0,
     ) -> SyncReport:
         """Bring the index in step with the source, in one atomic commit.
 
         Raises
         ------
         OperatorError
-            The source cannot be listed at all, or another sync holds the lock.
+            The source cannot be listed at all.
+        TransientError
+            Another sync holds the index for longer than ``wait`` seconds.
         """
         from agentops_ref.etl.sync import sync
 
@@ -156,6 +180,7 @@ class App:
             self.config.etl.deletion,
             progress=progress,
             allow_mass_deletion=allow_mass_deletion,
+            wait=wait,
         )
 
     def ensure_index(self, *, progress: Progress | None = None) -> None:

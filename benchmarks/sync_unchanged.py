@@ -54,7 +54,7 @@ def main() -> None:
 
         def once() -> None:
             report = sync(source, sink, stages, deletion)
-            assert report.kept == FILES
+            assert report.unchanged == FILES
 
         first = sync(source, sink, stages, deletion)
         assert len(first.created) == FILES

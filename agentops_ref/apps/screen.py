@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from agentops_ref.records import Answer, SyncReport
+from agentops_ref.records import Answer, Hit, SyncReport
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from agentops_ref.apps.tour import Step
+    from agentops_ref.etl import AuditReport, IndexVersion, Plan
     from agentops_ref.evals import EvalResult, Interval, Verdict
     from agentops_ref.models import VerifyReport
     from agentops_ref.tracing import SpanLine
@@ -63,7 +64,7 @@ def sync_report(out: Console, report: SyncReport) -> None:
     out.print(
         f"index version {report.index_version}: [green]{len(report.created)} created[/], "
         f"[yellow]{len(report.updated)} updated[/], [red]{len(report.deleted)} deleted[/], "
-        f"{len(report.tombstoned)} tombstoned, {report.kept} kept; {report.seconds:.1f} s"
+        f"{len(report.tombstoned)} tombstoned, {report.unchanged} unchanged; {report.seconds:.1f} s"
     )
     if report.work:
         out.print(f"[dim]work: {', '.join(f'{k} {v}' for k, v in report.work.items())}[/]")
@@ -137,3 +138,85 @@ def shorten(text: str, limit: int) -> str:
     """Cut at a word's end and say so with an ellipsis; line breaks become spaces."""
     flat = " ".join(text.split())
     return flat if len(flat) <= limit else flat[: limit - 1].rsplit(" ", 1)[0] + "…"
+
+
+def plan(out: Console, made: Plan) -> None:
+    """Print what a sync would do, each change with its reason."""
+    if made.refused:
+        out.print(f"[red]refused:[/] {made.refused}")
+        return
+    changes = [*made.create, *made.update, *made.delete, *made.tombstone]
+    signs = {"create": "+", "update": "~", "delete": "-", "keep": "?"}
+    for change in changes[:40]:
+        out.print(f"  {signs[change.kind]} {change.document} ({change.reason})", markup=False)
+    if len(changes) > 40:
+        out.print(f"  ... and {len(changes) - 40} more")
+    out.print(
+        f"[green]{len(made.create)} to create[/], [yellow]{len(made.update)} to look at[/], "
+        f"[red]{len(made.delete)} to delete[/], {len(made.tombstone)} missing and waited for, "
+        f"{len(made.keep)} unchanged"
+    )
+
+
+def audit_report(out: Console, report: AuditReport) -> None:
+    """Print each disagreement, what its kind means, and what was mended."""
+    from agentops_ref.etl.audit import MEANING
+
+    for kind, n in report.counts().items():
+        out.print(f"[bold]{kind}[/] [dim]{MEANING[kind]}[/]")
+        these = [finding for finding in report.findings if finding.kind == kind]
+        for finding in these[:20]:
+            out.print(f"  {finding.document}: {finding.detail}", markup=False)
+        if n > 20:
+            out.print(f"  ... and {n - 20} more")
+    if not report.findings:
+        out.print(f"[green]{report.checked} documents compared, nothing disagrees[/]")
+    elif report.repaired:
+        out.print(
+            f"[green]{len(report.repaired)} documents mended[/], in index version "
+            f"{report.index_version}"
+        )
+    else:
+        out.print(f"{report.checked} documents compared; mend with: agentops ingest audit --repair")
+
+
+def index_status(out: Console, found: Mapping[str, Any]) -> None:
+    """Print what an index holds."""
+    made = f", made {found['made_at']}" if found["made_at"] else ""
+    out.print(f"source   {found['source']}", markup=False)
+    out.print(f"version  {found['version']}{made}")
+    out.print(f"holds    {found['documents']} documents, {found['chunks']} chunks")
+    for one in found["tombstoned"]:
+        out.print(f"  ? {one['document']}: missing from {one['listings']} listings", markup=False)
+    for one in found["quarantined"]:
+        out.print(f"  ! {one['document']}: {one['reason']}", markup=False, style="red")
+
+
+def index_history(out: Console, lines: Sequence[IndexVersion]) -> None:
+    """Print an index's versions, newest first."""
+    from rich.table import Table
+
+    if not lines:
+        out.print("no version yet; make one with: agentops ingest sync")
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in ("version", "made (UTC)", "documents", "chunks", "by"):
+        table.add_column(heading, justify="left" if heading in ("made (UTC)", "by") else "right")
+    for line in lines:
+        made = line.made_at[:19].replace("T", " ")
+        table.add_row(str(line.number), made, str(line.documents), str(line.chunks), line.note)
+    out.print(table)
+
+
+def hits(out: Console, found: Sequence[Hit]) -> None:
+    """Print what a search found, best first."""
+    from rich.markup import escape
+
+    for rank, hit in enumerate(found, start=1):
+        page = f", page {hit.chunk.page}" if hit.chunk.page else ""
+        ranks = f"vectors {hit.vector_rank or '-'}, words {hit.text_rank or '-'}"
+        why = f"[dim]{hit.score:.4f}; {ranks}[/]"
+        out.print(f"{rank:2}  [cyan]{escape(hit.chunk.document)}[/]{page} {why}")
+        out.print(f"    {escape(shorten(hit.chunk.text, 200))}")
+    if not found:
+        out.print("nothing found")

@@ -54,7 +54,7 @@ def append(source: Source, sink: Sink, stages: Stages) -> SyncReport:
         version,
         created=tuple(document for document, _, _ in made),
         quarantined=tuple(failed),
-        kept=len(seen),
+        unchanged=len(seen),
         work={stage: work[stage] for stage in ("read", "parse", "chunk", "embed", "write")},
         seconds=time.perf_counter() - started,
     )

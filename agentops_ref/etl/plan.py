@@ -6,6 +6,7 @@ whether a document whose fingerprint moved has really changed is seen when it is
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -43,7 +44,6 @@ def diff(
     deletion: DeletionConfig,
     *,
     allow_mass_deletion: bool = False,
-    suspects: frozenset[str] = frozenset(),
 ) -> Plan:
     """Compare a source's listing with the index's ledger.
 
@@ -56,8 +56,6 @@ def diff(
         documents (0..1) that may be missing before the listing is not believed.
     allow_mass_deletion
         Believe the listing whatever its share.
-    suspects
-        Documents to look at again although nothing says that they changed.
 
     Returns
     -------
@@ -85,7 +83,7 @@ def diff(
                 reason = f"missing from {times} of {deletion.listings} listings"
                 tombstone.append(Change("keep", name, reason))
                 entries.append(replace(entry, missing=times))
-        elif reason := _reason(entry, listed[name].fingerprint, recipe, name in suspects):
+        elif reason := _reason(entry, listed[name].fingerprint, recipe):
             update.append(Change("update", name, reason))
         else:
             keep.append(Change("keep", name, "quarantined" if entry.error else "unchanged"))
@@ -112,9 +110,20 @@ def _refusal(
     return ""
 
 
-def _reason(entry: LedgerEntry, fingerprint: str, recipe: str, suspect: bool) -> str:
+def _reason(entry: LedgerEntry, fingerprint: str, recipe: str) -> str:
     if entry.fingerprint != fingerprint:
         return "fingerprint moved" if entry.fingerprint else "could not be used last time"
     if stages := changed_stages(entry.recipe, recipe):
         return f"recipe changed: {', '.join(stages)}"
-    return "audit" if suspect else ""
+    return ""
+
+
+def settled_digest(listing: Listing, recipe: str) -> str:
+    """Name a listing and the recipes: an index that carries it has nothing to do.
+
+    Comparing one digest is what makes the sync of an unchanged source cost its listing and no
+    more, however many documents the ledger holds.
+    """
+    lines = [f"{item.document}\0{item.fingerprint}" for item in listing.items]
+    written = "\n".join([recipe, *lines]).encode("utf-8", "surrogatepass")
+    return hashlib.sha256(written).hexdigest()

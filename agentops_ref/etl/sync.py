@@ -10,18 +10,16 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
-from agentops_ref.errors import AgentOpsError, DocumentError, TransientError
-from agentops_ref.etl.plan import Plan, diff
+from agentops_ref.errors import AgentOpsError, DocumentError
+from agentops_ref.etl.plan import Plan, diff, settled_digest
 from agentops_ref.etl.recipe import changed_stages, content_hash
 from agentops_ref.etl.sinks.base import Commit, Rows, Sink, Snapshot, searchable
 from agentops_ref.etl.sources import Source
 from agentops_ref.etl.stages import Stages
-from agentops_ref.records import Chunk, LedgerEntry, SyncReport
+from agentops_ref.records import Chunk, LedgerEntry, Listing, SyncReport
 from agentops_ref.settings import DeletionConfig
 
 Progress = Callable[[str, int, int], None]
@@ -36,8 +34,7 @@ def sync(
     *,
     progress: Progress | None = None,
     allow_mass_deletion: bool = False,
-    lock: Path | None = None,
-    audit: bool = False,
+    wait: float = 0,
 ) -> SyncReport:
     """Create, update and delete so that the index says what the source says.
 
@@ -47,10 +44,8 @@ def sync(
         Called as ``progress(stage, done, total)`` for list, parse, embed and write.
     allow_mass_deletion
         Apply a listing that drops more than ``deletion.max_share`` of the indexed documents.
-    lock
-        File held while the sync runs; by default the sink's own.
-    audit
-        Read every document and compare it with the ledger, and the ledger with the chunks.
+    wait
+        Seconds to wait for another sync of the same index before giving up.
 
     Raises
     ------
@@ -62,10 +57,16 @@ def sync(
     started = time.perf_counter()
     tell = progress or (lambda stage, done, total: None)
     before = Counter(stages.work)
-    with _held(lock or sink.lock):
+    with sink.hold(wait):
         tell("list", 0, 1)
         listing = source.list()
         held = sink.snapshot()
+        digest = settled_digest(listing, stages.recipe) if listing.complete else ""
+        if digest and digest == held.digest:
+            tell("list", 1, 1)
+            sink.maintain()  # in case the last commit was not followed by it
+            unchanged = SyncReport(source.name, held.version, unchanged=len(listing.items))
+            return replace(unchanged, work=_work(stages.work - before), seconds=_since(started))
         ledger = held.ledger()
         tell("list", 1, 1)
         plan = diff(
@@ -74,14 +75,14 @@ def sync(
             stages.recipe,
             deletion,
             allow_mass_deletion=allow_mass_deletion,
-            suspects=frozenset(ledger) if audit else frozenset(),
         )
         drafts = _Drafts()
         if not plan.refused:
             fingerprints = {item.document: item.fingerprint for item in listing.items}
-            actual = held.chunk_counts() if audit else None
-            _prepare(source, held, stages, plan, ledger, fingerprints, actual, drafts, tell)
-        commit = _commit(stages, plan, drafts, tell)
+            _prepare(source, held, stages, plan, ledger, fingerprints, drafts, tell)
+        state = _state(ledger, plan, drafts)
+        settled = not plan.refused and _settled(state, listing, stages.recipe)
+        commit = _commit(stages, plan, drafts, digest if settled else "", tell)
         if commit:
             tell("write", 0, 1)
             stages.work["write"] += commit.rows
@@ -90,7 +91,7 @@ def sync(
         else:
             sink.maintain()  # in case the last commit was not followed by it
             version = held.version
-        return _report(source, plan, drafts, ledger, version, stages.work - before, started)
+        return _report(source, plan, drafts, state, version, stages.work - before, started)
 
 
 @dataclass
@@ -110,7 +111,6 @@ def _prepare(
     plan: Plan,
     ledger: dict[str, LedgerEntry],
     fingerprints: dict[str, str],
-    actual: dict[str, int] | None,
     drafts: _Drafts,
     tell: Progress,
 ) -> None:
@@ -119,9 +119,8 @@ def _prepare(
         tell("parse", done, len(plan.work))
         name = change.document
         old = ledger.get(name)
-        intact = old is None or actual is None or actual.get(name, 0) == old.chunks
         try:
-            made = _draft(source, stages, name, fingerprints[name], old, intact=intact)
+            made = _draft(source, stages, name, fingerprints[name], old)
         except _Quarantined as quarantined:
             _retain(held, stages, quarantined.entry, old, drafts)
             continue
@@ -153,8 +152,6 @@ def _draft(
     name: str,
     fingerprint: str,
     old: LedgerEntry | None,
-    *,
-    intact: bool,
 ) -> tuple[LedgerEntry, tuple[Chunk, ...] | None] | None:
     """Return the new ledger entry with the chunks, or with None where those in the index stand.
 
@@ -169,7 +166,7 @@ def _draft(
         if old is None or old.fingerprint != fingerprint or same_recipe or not content:
             data = stages.read(source, name)
             content = content_hash(data)
-        if old and settled and same_recipe and content == old.content_hash and intact:
+        if old and settled and same_recipe and content == old.content_hash:
             return replace(old, fingerprint=fingerprint, missing=0), None
         made = stages.prepare(source, name, data=data, known_hash=content)
     except FileNotFoundError as error:
@@ -222,7 +219,31 @@ def _retain(
         drafts.entries.append(entry)
 
 
-def _commit(stages: Stages, plan: Plan, drafts: _Drafts, tell: Progress) -> Commit:
+def _state(
+    ledger: Mapping[str, LedgerEntry], plan: Plan, drafts: _Drafts
+) -> dict[str, LedgerEntry]:
+    """Return the ledger as it will be after the commit."""
+    state = dict(ledger)
+    for entry in [*drafts.entries, *(entry for entry, _ in drafts.replaced)]:
+        state[entry.document] = entry
+    for change in plan.delete:
+        state.pop(change.document)
+    return state
+
+
+def _settled(state: Mapping[str, LedgerEntry], listing: Listing, recipe: str) -> bool:
+    """Whether another sync of the same listing would have nothing to look at or to report."""
+    done = {
+        entry.document: entry.fingerprint
+        for entry in state.values()
+        if entry.recipe == recipe and not entry.error and not entry.missing
+    }
+    return done == {item.document: item.fingerprint for item in listing.items} and len(done) == len(
+        state
+    )
+
+
+def _commit(stages: Stages, plan: Plan, drafts: _Drafts, digest: str, tell: Progress) -> Commit:
     texts = [searchable(chunk) for _, chunks in drafts.replaced for chunk in chunks]
     vectors = stages.embed(texts, lambda done, total: tell("embed", done, total))
     rows, start = [], 0
@@ -230,24 +251,19 @@ def _commit(stages: Stages, plan: Plan, drafts: _Drafts, tell: Progress) -> Comm
         rows.append(Rows(entry, chunks, vectors[start : start + len(chunks)]))
         start += len(chunks)
     gone = tuple(change.document for change in plan.delete)
-    return Commit(tuple(rows), tuple(drafts.entries), gone)
+    return Commit(tuple(rows), tuple(drafts.entries), gone, digest)
 
 
 def _report(
     source: Source,
     plan: Plan,
     drafts: _Drafts,
-    ledger: dict[str, LedgerEntry],
+    state: Mapping[str, LedgerEntry],
     version: int,
     work: Counter[str],
     started: float,
 ) -> SyncReport:
-    state = dict(ledger)
-    for entry in [*drafts.entries, *(entry for entry, _ in drafts.replaced)]:
-        state[entry.document] = entry
     deleted = tuple(change.document for change in plan.delete)
-    for name in deleted:
-        state.pop(name)
     tombstoned = tuple(change.document for change in plan.tombstone)
     touched = {*drafts.created, *drafts.updated, *deleted, *tombstoned}
     return SyncReport(
@@ -258,30 +274,16 @@ def _report(
         deleted=deleted,
         tombstoned=tombstoned,
         quarantined=tuple((e.document, e.error) for e in state.values() if e.error),
-        kept=sum(1 for e in state.values() if e.document not in touched and not e.error),
+        unchanged=sum(1 for e in state.values() if e.document not in touched and not e.error),
         refused=plan.refused,
-        work={stage: work[stage] for stage in ("read", "parse", "chunk", "embed", "write")},
-        seconds=time.perf_counter() - started,
+        work=_work(work),
+        seconds=_since(started),
     )
 
 
-@contextmanager
-def _held(lock: Path | None) -> Iterator[None]:
-    """Hold the lock file; the operating system frees it when the process dies."""
-    if lock is None:
-        yield
-        return
-    from filelock import FileLock, Timeout
+def _work(counted: Counter[str]) -> dict[str, int]:
+    return {stage: counted[stage] for stage in ("read", "parse", "chunk", "embed", "write")}
 
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    guard = FileLock(lock, timeout=0)
-    try:
-        guard.acquire()
-    except Timeout:
-        raise TransientError(
-            f"another sync of this index is running (it holds {lock}); try again when it is done"
-        ) from None
-    try:
-        yield
-    finally:
-        guard.release()
+
+def _since(started: float) -> float:
+    return time.perf_counter() - started

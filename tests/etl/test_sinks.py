@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from agentops_ref.errors import DeveloperError, OperatorError, TransientError
 from agentops_ref.etl import Commit, LanceSink, MemorySink, Sink
 from agentops_ref.etl.sinks import Rows, searchable
 from agentops_ref.records import Chunk, LedgerEntry
-from tests.etl.fakes import FakeEmbeddings
+from tests.etl.fakes import FakeEmbeddings, contents
 
 MODEL = FakeEmbeddings()
 ODD_NAMES = (
@@ -60,7 +61,8 @@ def ids(found: list) -> list[str]:  # type: ignore[type-arg]
 
 
 def test_an_empty_sink_answers(sink: Sink) -> None:
-    assert (sink.version, sink.count(), sink.ledger(), sink.chunk_counts()) == (0, 0, {}, {})
+    assert (sink.version, sink.count(), sink.ledger(), list(sink.stored())) == (0, 0, {}, [])
+    assert (sink.history(), sink.digest) == ([], "")
     assert sink.search_text("anything", 3) == []
     assert sink.search_vector([0.1] * 16, 3) == []
     assert sink.chunks_of("x") == []
@@ -96,7 +98,10 @@ def test_replacing_and_deleting_leave_nothing_behind(filled: Sink) -> None:
     assert [c.text for c in filled.chunks_of("manuals/nl8.txt")] == ["only one chunk now"]
     assert filled.search_text("E41 smørring", 5) == []
     assert "notes/n.txt" not in filled.ledger()
-    assert filled.chunk_counts() == {"manuals/nl8.txt": 1, "bulletins/b1.txt": 1}
+    assert sorted(owner for owner, _, _ in filled.stored()) == [
+        "bulletins/b1.txt",
+        "manuals/nl8.txt",
+    ]
     assert filled.commit(Commit(delete=("bulletins/b1.txt",))) == 3
     assert filled.count() == 1
 
@@ -118,6 +123,60 @@ def test_a_document_without_chunks_and_a_first_commit_without_any(sink: Sink) ->
     sink.commit(Commit((rows("a.txt", "alpha"),)))
     assert ids(sink.search_vector(MODEL.embed_query("alpha"), 3)) == ["a.txt"]
     assert list(sink.ledger()) == ["a.txt", "empty.txt"]
+
+
+def test_history_tells_what_each_version_was(filled: Sink) -> None:
+    filled.commit(Commit(delete=("manuals/nl8.txt",), digest="abc"))
+    late = LedgerEntry("late.txt", "1-1", "h", "p.c.e", 0, error="broken")
+    filled.commit(Commit(entries=(late,), digest="def"))
+    lines = [(v.number, v.documents, v.chunks, v.note) for v in filled.history()]
+    assert lines == [(2, 3, 2, "sync"), (1, 3, 4, "sync")]
+    assert filled.digest == filled.snapshot().digest == "def"
+    made = [datetime.fromisoformat(v.made_at) for v in filled.history()]
+    assert made == sorted(made, reverse=True)
+    assert all(time.tzinfo == UTC for time in made)
+
+
+def test_a_rollback_is_a_new_version_that_equals_an_old_one(filled: Sink) -> None:
+    before = contents(filled)
+    filled.commit(
+        Commit((rows("manuals/nl8.txt", "second"),), delete=("notes/n.txt",), digest="abc")
+    )
+    after = contents(filled)
+    held = filled.snapshot()
+    assert filled.rollback(1) == 3
+    assert (filled.version, filled.digest) == (3, "")
+    assert contents(filled) == before
+    assert ids(filled.search_text("smørring", 3)) == ["notes/n.txt"]
+    assert contents(held) == contents(filled.at(2)) == after
+    assert filled.history()[0][2:] == (3, 4, "rollback to 1")
+    assert filled.rollback(2) == 4
+    assert contents(filled) == after
+    with pytest.raises(OperatorError, match="version 9"):
+        filled.rollback(9)
+
+
+def test_a_rollback_to_nothing_and_to_other_vectors(filled: Sink) -> None:
+    before = contents(filled)
+    assert filled.rollback(0) == 2
+    assert (filled.count(), filled.ledger()) == (0, {})
+    assert filled.rollback(1) == 3
+    assert contents(filled) == before
+
+
+def test_one_writer_at_a_time(sink: Sink) -> None:
+    with sink.hold(), pytest.raises(TransientError, match="another sync"), sink.hold():
+        pass
+    with sink.hold(wait=1):
+        pass
+
+
+def test_everything_that_is_stored_comes_with_its_vector(filled: Sink) -> None:
+    expected = rows("manuals/nl8.txt", "fault E41 low pressure", "flare nut torque 18 Nm")
+    mine = [(c, v) for owner, c, v in filled.stored() if owner == "manuals/nl8.txt"]
+    assert sorted(c.id for c, _ in mine) == [c.id for c in expected.chunks]
+    for chunk, vector in mine:
+        np.testing.assert_allclose(vector, expected.vectors[chunk.ordinal], atol=1e-6)
 
 
 def test_a_snapshot_does_not_move_and_old_versions_can_be_read(filled: Sink) -> None:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
+import time
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agentops_ref.errors import OperatorError, TransientError
-from agentops_ref.etl import FolderSource, LanceSink, MemorySink, Sink, diff, sync
+from agentops_ref.etl import FolderSource, LanceSink, MemorySink, Sink, audit, diff, sync
 from agentops_ref.etl.naive import append
+from agentops_ref.etl.sinks.base import Snapshot
 from agentops_ref.etl.stages import Stages
 from agentops_ref.records import LedgerEntry, Listing, SourceItem, SyncReport
 from agentops_ref.settings import DeletionConfig
@@ -34,6 +36,10 @@ def docs(tmp_path: Path) -> Path:
             "c.txt": "gamma",
         },
     )
+
+
+def kept(sink: Sink) -> list[tuple[str, str]]:
+    return sorted((owner, chunk.id) for owner, chunk, _ in sink.stored())
 
 
 def run(docs: Path, sink: Sink, stages: Stages | None = None, **more: object) -> SyncReport:
@@ -83,7 +89,8 @@ def play(sink: Sink, fresh: Sink, operations: list[tuple[str, str, str, str]], r
         vector = FakeEmbeddings().embed_query(query)
         assert sink.search_vector(vector, 9) == fresh.search_vector(vector, 9)
         assert sink.search_text(query, 9) == fresh.search_text(query, 9)
-    assert sink.chunk_counts() == fresh.chunk_counts()
+    assert kept(sink) == kept(fresh)
+    assert audit(FolderSource(docs), sink, stages).findings == ()
     version = sink.version
     again = run(docs, sink, stages)
     assert not again.changed
@@ -133,7 +140,7 @@ def test_an_unchanged_corpus_costs_a_listing(docs: Path, tmp_path: Path) -> None
     assert first.work == {"read": 4, "parse": 4, "chunk": 4, "embed": 5, "write": 9}
     again = run(docs, sink)
     assert again.work == dict.fromkeys(("read", "parse", "chunk", "embed", "write"), 0)
-    assert (again.index_version, again.kept, again.changed) == (1, 4, False)
+    assert (again.index_version, again.unchanged, again.changed) == (1, 4, False)
 
 
 def test_one_changed_document_costs_one_document(docs: Path, tmp_path: Path) -> None:
@@ -152,7 +159,7 @@ def test_a_touched_document_is_read_and_nothing_else(docs: Path) -> None:
     os.utime(docs / "a.txt", ns=(1, 1))
     report = run(docs, sink)
     assert report.work == {"read": 1, "parse": 0, "chunk": 0, "embed": 0, "write": 1}
-    assert (report.changed, report.index_version, report.kept) == (False, 1, 4)
+    assert (report.changed, report.index_version, report.unchanged) == (False, 1, 4)
     assert run(docs, sink).work["read"] == 0
 
 
@@ -383,37 +390,75 @@ def test_a_failed_commit_changes_nothing_and_the_next_sync_does_not_work_twice(
 
 def test_a_second_sync_is_told_that_the_first_one_runs(docs: Path, tmp_path: Path) -> None:
     sink = LanceSink(tmp_path / "index")
-    assert sink.lock is not None
-    sink.lock.parent.mkdir(parents=True)
-    with FileLock(sink.lock), pytest.raises(TransientError, match="another sync"):
-        run(docs, sink)
+    with sink.hold(), pytest.raises(TransientError, match="another sync"):
+        sync(FolderSource(docs), LanceSink(tmp_path / "index"), make_stages(), AT_ONCE)
     assert run(docs, sink).created
 
 
-def test_an_audit_finds_an_edit_that_the_fingerprint_missed(docs: Path) -> None:
-    class Blind(FolderSource):
-        def list(self) -> Listing:
-            items = super().list().items
-            return Listing(self.name, tuple(SourceItem(i.document, "same", 1) for i in items))
-
-    sink, stages = MemorySink(), make_stages()
-    sync(Blind(docs), sink, stages, AT_ONCE)
-    (docs / "c.txt").write_text("GAMMA")
-    assert not sync(Blind(docs), sink, stages, AT_ONCE).changed
-    report = sync(Blind(docs), sink, stages, AT_ONCE, audit=True)
-    assert report.updated == ("c.txt",)
-    assert report.work["read"] == 4
-    assert report.work["parse"] == 1
-
-
-def test_an_audit_repairs_lost_chunks(docs: Path, tmp_path: Path) -> None:
+def test_a_sync_waits_for_another_as_long_as_it_is_told(docs: Path, tmp_path: Path) -> None:
     sink = LanceSink(tmp_path / "index")
-    run(docs, sink)
-    sink._open().delete("id LIKE 'a.txt%' AND ordinal = 1")
-    assert sink.count() == 4
-    report = run(docs, sink, audit=True)
-    assert report.updated == ("a.txt",)
-    assert sink.count() == 5
+    first = threading.Thread(target=lambda: sync(Slow(docs), sink, make_stages(), AT_ONCE))
+    first.start()
+    assert SLOW.wait(10)
+    report = sync(
+        FolderSource(docs), LanceSink(tmp_path / "index"), make_stages(), AT_ONCE, wait=10
+    )
+    first.join()
+    assert (report.changed, report.unchanged) == (False, 4)
+
+
+SLOW = threading.Event()
+
+
+class Slow(FolderSource):
+    def list(self) -> Listing:
+        SLOW.set()
+        time.sleep(0.5)
+        return super().list()
+
+
+# --- the digest of a settled index ------------------------------------------------------------
+
+
+def test_a_settled_index_is_not_read_to_find_that_nothing_changed(docs: Path) -> None:
+    class Counted(MemorySink):
+        reads = 0
+
+        def snapshot(self) -> Snapshot:
+            held = super().snapshot()
+            inner = held.ledger
+
+            def ledger() -> dict[str, LedgerEntry]:
+                Counted.reads += 1
+                return inner()
+
+            held.ledger = ledger  # type: ignore[method-assign]
+            return held
+
+    sink, stages = Counted(), make_stages()
+    run(docs, sink, stages)
+    first = Counted.reads
+    report = run(docs, sink, stages)
+    assert (report.unchanged, report.index_version, Counted.reads) == (4, 1, first)
+    write(docs, {"a.txt": "alpha changed"})
+    assert run(docs, sink, stages).updated == ("a.txt",)
+    assert Counted.reads > first
+
+
+def test_an_index_with_something_open_is_looked_at_each_time(docs: Path) -> None:
+    sink, stages = MemorySink(), make_stages()
+    run(docs, sink, stages)
+    (docs / "c.txt").unlink()
+    patient = DeletionConfig(listings=3, max_share=0.9)
+    for left in (1, 1, 0):
+        report = sync(FolderSource(docs), sink, stages, patient)
+        assert len(report.tombstoned) == left
+    assert report.deleted == ("c.txt",)
+    assert sink.digest
+    write(docs, {"poison.txt": "broken"})
+    for _ in range(2):
+        assert [d for d, _ in run(docs, sink, stages).quarantined] == ["poison.txt"]
+    assert sink.digest == ""
 
 
 # --- the counter-example ----------------------------------------------------------------------

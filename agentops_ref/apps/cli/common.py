@@ -34,6 +34,11 @@ class Session:
         self.config_dir, self.env, self.overrides = config_dir, env, overrides
 
     @property
+    def elsewhere(self) -> bool:
+        """Whether --source names other documents than the configured ones."""
+        return any(one.startswith("etl.source.root=") for one in self.overrides)
+
+    @property
     def options(self) -> dict[str, Any]:
         """Arguments for `load_config`, for commands that wire more than one app."""
         return {"config_dir": self.config_dir, "env": self.env, "overrides": self.overrides}

@@ -1,4 +1,4 @@
-"""``agentops ingest sync``: bring the index in step with the source."""
+"""``agentops ingest``: keep an index in step with its source, look at it, take it back."""
 
 from __future__ import annotations
 
@@ -12,18 +12,56 @@ from agentops_ref.apps.cli.common import (
     print_json,
     progress_bar,
 )
+from agentops_ref.apps.cli.place import place_options
 
 
 @click.group()
 def ingest() -> None:
-    """Documents and tables → index and Delta tables."""
+    """Documents and tables → index and Delta tables.
+
+    Without --source these work on the configured one. With it, on any folder, bucket, web site or
+    SQL table, in an index of its own unless --sink names one.
+    """
+
+
+wait_option = click.option(
+    "--wait", type=float, default=0, metavar="SECONDS", help="Wait for another sync to end."
+)
+
+
+@ingest.command()
+@place_options
+@json_option
+@command
+def plan(session: Session, as_json: bool) -> None:
+    """Say what a sync would do; changes nothing."""
+    from agentops_ref.apps import screen
+
+    made = session.app().plan()
+    if as_json:
+        print_json(
+            {
+                "create": [change._asdict() for change in made.create],
+                "update": [change._asdict() for change in made.update],
+                "delete": [change._asdict() for change in made.delete],
+                "tombstone": [change._asdict() for change in made.tombstone],
+                "unchanged": len(made.keep),
+                "refused": made.refused,
+            }
+        )
+    else:
+        screen.plan(console(), made)
+    if made.refused:
+        raise click.exceptions.Exit(1)
 
 
 @ingest.command()
 @click.option("--allow-mass-deletion", is_flag=True, help="Apply deletions past etl.deletion.")
+@wait_option
+@place_options
 @json_option
 @command
-def sync(session: Session, allow_mass_deletion: bool, as_json: bool) -> None:
+def sync(session: Session, allow_mass_deletion: bool, wait: float, as_json: bool) -> None:
     """Bring the index in step with the source.
 
     Creates, updates and deletes in one atomic commit.
@@ -32,12 +70,132 @@ def sync(session: Session, allow_mass_deletion: bool, as_json: bool) -> None:
 
     app = session.app()
     with progress_bar(quiet=as_json) as update:
-        report = app.sync(progress=update, allow_mass_deletion=allow_mass_deletion)
+        report = app.sync(progress=update, allow_mass_deletion=allow_mass_deletion, wait=wait)
         tables = app.sync_tables(allow_mass_deletion=allow_mass_deletion)
     if as_json:
-        print_json({"documents": report, "tables": tables})
+        print_json(
+            {
+                "source": report.source,
+                "version": report.index_version,
+                "created": report.created,
+                "updated": report.updated,
+                "deleted": report.deleted,
+                "tombstoned": report.tombstoned,
+                "unchanged": report.unchanged,
+                "quarantined": [{"document": d, "reason": why} for d, why in report.quarantined],
+                "refused": report.refused,
+                "work": report.work,
+                "seconds": round(report.seconds, 3),
+                "tables": tables,
+            }
+        )
     else:
         screen.sync_report(console(), report)
-        screen.tables_report(console(), tables)
+        if not session.elsewhere:
+            screen.tables_report(console(), tables)
     if report.refused:
         raise click.exceptions.Exit(1)
+
+
+@ingest.command()
+@click.option("--repair", is_flag=True, help="Mend what can be mended, in one commit.")
+@wait_option
+@place_options
+@json_option
+@command
+def audit(session: Session, repair: bool, wait: float, as_json: bool) -> None:
+    """Compare source, ledger, chunks and vectors.
+
+    Reads every document. Exits with 1 when something disagrees and was not mended.
+    """
+    from agentops_ref.apps import screen
+
+    app = session.app()
+    with progress_bar(quiet=as_json) as update:
+        report = app.audit(repair=repair, wait=wait, progress=update)
+    if as_json:
+        print_json(
+            {
+                "source": report.source,
+                "checked": report.checked,
+                "counts": report.counts(),
+                "findings": [finding._asdict() for finding in report.findings],
+                "repaired": report.repaired,
+                "version": report.index_version,
+            }
+        )
+    else:
+        screen.audit_report(console(), report)
+    if len({f.document for f in report.findings}) > len(report.repaired):
+        raise click.exceptions.Exit(1)
+
+
+@ingest.command()
+@place_options
+@json_option
+@command
+def status(session: Session, as_json: bool) -> None:
+    """Say what the index holds, and what is quarantined."""
+    from agentops_ref.apps import screen
+
+    app = session.app()
+    held = app.sink.snapshot()
+    ledger = held.ledger()
+    lines = app.sink.history()
+    found = {
+        "source": app.source.name,
+        "version": held.version,
+        "made_at": lines[0].made_at if lines else None,
+        "documents": len(ledger),
+        "chunks": held.count(),
+        "quarantined": [
+            {"document": e.document, "reason": e.error} for e in ledger.values() if e.error
+        ],
+        "tombstoned": [
+            {"document": e.document, "listings": e.missing} for e in ledger.values() if e.missing
+        ],
+    }
+    if as_json:
+        print_json(found)
+    else:
+        screen.index_status(console(), found)
+
+
+@ingest.command()
+@place_options
+@json_option
+@command
+def history(session: Session, as_json: bool) -> None:
+    """List the index's versions, newest first."""
+    from agentops_ref.apps import screen
+
+    lines = session.app().sink.history()
+    if as_json:
+        print_json({"versions": [line._asdict() for line in lines]})
+    else:
+        screen.index_history(console(), lines)
+
+
+@ingest.command()
+@click.argument("version", type=int)
+@wait_option
+@place_options
+@json_option
+@command
+def rollback(session: Session, version: int, wait: float, as_json: bool) -> None:
+    """Return the index to VERSION, as a new version.
+
+    The next sync brings it in step with the source again.
+    """
+    sink = session.app().sink
+    with sink.hold(wait):
+        number = sink.rollback(version)
+    if as_json:
+        print_json({"version": number, "rolled_back_to": version, "chunks": sink.count()})
+    else:
+        console().print(
+            f"index version {number} is equal to version {version}: {sink.count()} chunks\n"
+            "[dim]The next sync brings it in step with the source again. "
+            "To stay, pin readers: --set etl.sink.pin="
+            f"{number}[/]"
+        )

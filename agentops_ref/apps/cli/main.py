@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import click
 
-from agentops_ref.apps.cli import ask, config, corpus, doctor, evals, ingest, models, record, tour
+from agentops_ref.apps.cli import (
+    ask,
+    config,
+    corpus,
+    doctor,
+    evals,
+    ingest,
+    models,
+    record,
+    search,
+    tour,
+)
 from agentops_ref.apps.cli.common import run
 
 EPILOG = "Start with: agentops doctor, agentops tour. The book: make book."
@@ -19,8 +30,10 @@ def cli() -> None:
     """
 
 
-for part in (tour.tour, ask.ask, doctor.doctor, corpus.corpus, ingest.ingest, evals.evaluation):
+for part in (tour.tour, ask.ask, search.search, doctor.doctor, corpus.corpus):
     cli.add_command(part)
+for group in (ingest.ingest, evals.evaluation):
+    cli.add_command(group)
 for group in (models.models, record.record, config.config):
     cli.add_command(group)
 

@@ -5,13 +5,22 @@
 `base` has the contract, `memory` its plainest form, `lance` the embedded default.
 """
 
-from agentops_ref.etl.sinks.base import Commit, Found, Rows, Sink, Snapshot, searchable
+from agentops_ref.etl.sinks.base import (
+    Commit,
+    Found,
+    IndexVersion,
+    Rows,
+    Sink,
+    Snapshot,
+    searchable,
+)
 from agentops_ref.etl.sinks.lance import LanceSink
 from agentops_ref.etl.sinks.memory import MemorySink
 
 __all__ = [
     "Commit",
     "Found",
+    "IndexVersion",
     "LanceSink",
     "MemorySink",
     "Rows",

@@ -6,12 +6,14 @@ all. Readers work on a `Snapshot`, which does not move while they read.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from agentops_ref.errors import DeveloperError, nearest
+from agentops_ref.errors import DeveloperError, TransientError, nearest
 from agentops_ref.etl.cache import Vectors
 from agentops_ref.records import Chunk, LedgerEntry
 
@@ -47,6 +49,8 @@ class Commit:
     """Documents of which only the ledger changes; their chunks stay."""
     delete: tuple[str, ...] = ()
     """Documents that leave the index, chunks and ledger entry."""
+    digest: str = ""
+    """Names the listing and the recipes that the index is in step with; "" where it is not."""
 
     def __bool__(self) -> bool:
         return bool(self.replace or self.entries or self.delete)
@@ -63,12 +67,46 @@ class Commit:
         return written + len(self.entries) + len(self.delete)
 
 
+class IndexVersion(NamedTuple):
+    """One line of an index's history."""
+
+    number: int
+    made_at: str
+    """UTC, ISO 8601 to the second."""
+    documents: int
+    chunks: int
+    note: str
+    """What made it: "sync", or "rollback to" a number."""
+
+
+KEPT_LINES = 200
+"""Lines of history that an index keeps; its versions are kept as the store's own rules say."""
+
+
+def lengthened(
+    history: Sequence[IndexVersion], number: int, documents: int, chunks: int, note: str
+) -> tuple[IndexVersion, ...]:
+    """Return the history, newest first, with a new line or with its newest one brought up to date.
+
+    A commit that no reader can notice keeps the version's number and time.
+    """
+    if history and history[0].number == number:
+        return (history[0]._replace(documents=documents, chunks=chunks), *history[1:])
+    made_at = datetime.now(UTC).isoformat(timespec="seconds")
+    return (IndexVersion(number, made_at, documents, chunks, note), *history)[:KEPT_LINES]
+
+
 class Snapshot(Protocol):
     """One version of an index."""
 
     @property
     def version(self) -> int:
         """0 for an empty index; grows by one with each commit that a reader can notice."""
+        ...
+
+    @property
+    def digest(self) -> str:
+        """What the last commit said that the index is in step with; "" for nothing."""
         ...
 
     def ledger(self) -> dict[str, LedgerEntry]: ...
@@ -89,17 +127,19 @@ class Snapshot(Protocol):
         """Return the number of chunks."""
         ...
 
-    def chunk_counts(self) -> dict[str, int]:
-        """Return the number of chunks that are really there per ledger entry (for audits)."""
+    def stored(self) -> Iterator[tuple[str, Chunk, Vectors]]:
+        """Yield every chunk that is really there: ledger entry it belongs to, chunk, vector."""
         ...
 
 
 class Sink(Snapshot, Protocol):
     """A store of snapshots; read directly, it answers from its newest one."""
 
-    @property
-    def lock(self) -> Path | None:
-        """File that a sync locks; None where the store needs none."""
+    def hold(self, wait: float = 0) -> AbstractContextManager[None]:
+        """Keep other writers out while it is open, in every process.
+
+        `TransientError` when another one holds the index for longer than ``wait`` seconds.
+        """
         ...
 
     def commit(self, commit: Commit) -> int:
@@ -118,6 +158,17 @@ class Sink(Snapshot, Protocol):
         """Return an older version, held still; `OperatorError` if it is no longer kept."""
         ...
 
+    def history(self) -> list[IndexVersion]:
+        """Return the versions that were made, newest first; not all of them need still be kept."""
+        ...
+
+    def rollback(self, version: int) -> int:
+        """Make a new version, in one commit, that is equal to an older one; return its number.
+
+        `OperatorError` if the older one is no longer kept.
+        """
+        ...
+
 
 class Newest:
     """Lets a sink be read directly: every question goes to its newest snapshot."""
@@ -128,6 +179,10 @@ class Newest:
     @property
     def version(self) -> int:
         return self.snapshot().version
+
+    @property
+    def digest(self) -> str:
+        return self.snapshot().digest
 
     def ledger(self) -> dict[str, LedgerEntry]:
         return self.snapshot().ledger()
@@ -146,8 +201,33 @@ class Newest:
     def count(self) -> int:
         return self.snapshot().count()
 
-    def chunk_counts(self) -> dict[str, int]:
-        return self.snapshot().chunk_counts()
+    def stored(self) -> Iterator[tuple[str, Chunk, Vectors]]:
+        return self.snapshot().stored()
+
+
+@contextmanager
+def held_file(lock: Path, wait: float) -> Iterator[None]:
+    """Hold a lock file; the operating system frees it when the process dies."""
+    from filelock import FileLock, Timeout
+
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    guard = FileLock(lock, timeout=wait)
+    try:
+        guard.acquire()
+    except Timeout:
+        raise busy(str(lock)) from None
+    try:
+        yield
+    finally:
+        guard.release()
+
+
+def busy(lock: str) -> TransientError:
+    """Return the error of a writer that another one keeps out."""
+    return TransientError(
+        f"another sync of this index is running (it holds {lock}); try again when it is done, or "
+        "let this one wait with --wait SECONDS"
+    )
 
 
 def searchable(chunk: Chunk) -> str:

@@ -13,27 +13,37 @@ on the path that the index took. If the process is killed in between, the next s
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from agentops_ref.errors import DeveloperError, OperatorError
+from agentops_ref.etl.cache import Vectors
 from agentops_ref.etl.sinks.base import (
     Commit,
     Filters,
     Found,
+    IndexVersion,
     Newest,
     Snapshot,
     best,
+    held_file,
+    lengthened,
     normalised,
 )
 from agentops_ref.etl.sinks.lance_rows import (
     CHUNK_COLUMNS,
+    Head,
     chunk_of,
     entry_of,
+    head_of,
+    head_row,
+    head_table,
     one_of,
     table_of,
 )
@@ -50,8 +60,8 @@ _FRAGMENTS = 20
 class LanceSnapshot:
     """One version of the table, held still."""
 
-    def __init__(self, table: Any, version: int) -> None:
-        self._table, self.version = table, version
+    def __init__(self, table: Any, head: Head) -> None:
+        self._table, self.version, self.digest = table, head.version, head.digest
 
     def ledger(self) -> dict[str, LedgerEntry]:
         rows = self._rows("row_kind = 'ledger'", ["payload"])
@@ -95,8 +105,24 @@ class LanceSnapshot:
     def count(self) -> int:
         return int(self._table.count_rows("row_kind = 'chunk'"))
 
-    def chunk_counts(self) -> dict[str, int]:
-        return dict(Counter(row["owner"] for row in self._rows("row_kind = 'chunk'", ["owner"])))
+    def stored(self) -> Iterator[tuple[str, Chunk, Vectors]]:
+        columns = [*CHUNK_COLUMNS, "owner", "vector"]
+        search = self._table.search().where("row_kind = 'chunk'").select(columns)
+        for batch in search.limit(None).to_arrow().to_batches(max_chunksize=1024):
+            for row in batch.to_pylist():
+                yield row["owner"], chunk_of(row), np.asarray(row["vector"], np.float32)
+
+    def owners(self) -> set[str]:
+        """Return the ledger entries that have chunks."""
+        return {row["owner"] for row in self._rows("row_kind = 'chunk'", ["owner"])}
+
+    def rows_with(self, head: Mapping[str, Any]) -> Any:
+        """Return the whole version as an Arrow table, with another head row."""
+        import pyarrow as pa
+
+        kept = self._table.search().where("row_kind <> 'version'").limit(None).to_arrow()
+        names = self._table.schema.names
+        return pa.concat_tables([head_table(head, dimensions_of(self._table)), kept.select(names)])
 
     def _found(self, search: Any, n: int, filters: Filters | None, score: str) -> list[Any]:
         conditions = ["row_kind = 'chunk'"]
@@ -144,17 +170,17 @@ class LanceSink(Newest):
         self.keep_days, self.rebuild_rows = keep_days, rebuild_rows
         self._observe = observe or (lambda name: None)
         self._connection: Any = None
-        self._versions: dict[int, int] = {}
+        self._heads: dict[int, Head] = {}
 
-    @property
-    def lock(self) -> Path | None:
-        return None if "://" in self.uri else Path(self.uri) / "sync.lock"
+    def hold(self, wait: float = 0) -> AbstractContextManager[None]:
+        # A store that is no folder has no file to lock; there, one process at a time is up to you.
+        return nullcontext() if "://" in self.uri else held_file(Path(self.uri) / "sync.lock", wait)
 
     # --- reading --------------------------------------------------------------------------
 
     def snapshot(self) -> Snapshot:
         table = self._open()
-        return _EMPTY if table is None else LanceSnapshot(table, self._version_of(table))
+        return _EMPTY if table is None else LanceSnapshot(table, self._head_of(table))
 
     def at(self, version: int) -> Snapshot:
         newest = self.snapshot()
@@ -162,38 +188,42 @@ class LanceSink(Newest):
             return newest
         if version == 0:
             return _EMPTY
+        table = self._table_at(version)
+        if table is None:
+            raise OperatorError(
+                f"no index version {version} is kept; the newest is {newest.version}"
+            )
+        return LanceSnapshot(table, self._head_of(table))
+
+    def history(self) -> list[IndexVersion]:
         table = self._open()
-        states = [] if table is None else sorted(v["version"] for v in table.list_versions())
-        low, high = 0, len(states)  # our number grows with LanceDB's: find its last state
-        while low < high:
-            middle = (low + high) // 2
-            table.checkout(states[middle])
-            low, high = (middle + 1, high) if self._version_of(table) <= version else (low, middle)
-        if low:
-            table.checkout(states[low - 1])
-            if self._version_of(table) == version:
-                return LanceSnapshot(table, version)
-        raise OperatorError(f"no index version {version} is kept; the newest is {newest.version}")
+        return [] if table is None else list(self._head_of(table).history)
 
     # --- writing --------------------------------------------------------------------------
 
     def commit(self, commit: Commit) -> int:
         table = self._open()
-        before = 0 if table is None else self._version_of(table)
+        head = _NO_HEAD if table is None else self._head_of(table)
         if not commit:
-            return before
-        version = before + commit.visible
+            return head.version
+        version = head.version + commit.visible
         widths = {part.vectors.shape[1] for part in commit.replace if part.chunks}
         if len(widths) > 1:
             raise DeveloperError(f"one commit brings vectors of several lengths: {sorted(widths)}")
         current = 1 if table is None else dimensions_of(table)
         width = widths.pop() if widths else current
-        rows = table_of(commit, version, width)
+        told = {part.entry.document: len(part.chunks) for part in commit.replace}
+        told |= dict.fromkeys(commit.delete, 0)
+        chunks = sum(told.values()) + _rows_of(table, "chunk", told)
+        entries = {*told, *(entry.document for entry in commit.entries)} - set(commit.delete)
+        documents = len(entries) + _rows_of(table, "ledger", {*entries, *commit.delete})
+        history = lengthened(head.history, version, documents, chunks, "sync")
+        rows = table_of(commit, version, history, width)
         self._observe("before commit")
         if table is None:
             self._connect().create_table(self.table, data=rows)
         elif width != current:
-            self._rewrite(table, commit, version, width)
+            self._rewrite(table, commit, head, history, version, width)
         else:
             touched = ["", *(part.entry.document for part in commit.replace), *commit.delete]
             (
@@ -206,6 +236,35 @@ class LanceSink(Newest):
         self._observe("after commit")
         self.maintain()
         return version
+
+    def rollback(self, version: int) -> int:
+        """Make a new version that is equal to an older one; all its rows are written again."""
+        old = self.at(version)
+        table = self._open()
+        if table is None:
+            return 0
+        head = self._head_of(table)
+        number, note = head.version + 1, f"rollback to {version}"
+        documents, chunks = len(old.ledger()), old.count()
+        history = lengthened(head.history, number, documents, chunks, note)
+        if isinstance(old, LanceSnapshot):
+            rows = old.rows_with(head_row(number, "", history))
+        else:
+            rows = head_table(head_row(number, "", history), dimensions_of(table))
+        self._observe("before commit")
+        if dimensions_of(table) != rows.schema.field("vector").type.list_size:
+            self._connect().create_table(self.table, data=rows, mode="overwrite")
+        else:
+            (
+                table.merge_insert("key")
+                .when_matched_update_all()
+                .when_not_matched_insert_all()
+                .when_not_matched_by_source_delete()
+                .execute(rows)
+            )
+        self._observe("after commit")
+        self.maintain()
+        return number
 
     def maintain(self) -> None:
         """Bring the full-text index up to date and merge small files; readers are not disturbed.
@@ -233,14 +292,22 @@ class LanceSink(Newest):
 
     # --- the table ------------------------------------------------------------------------
 
-    def _rewrite(self, table: Any, commit: Commit, version: int, dimensions: int) -> None:
+    def _rewrite(
+        self,
+        table: Any,
+        commit: Commit,
+        head: Head,
+        history: Sequence[IndexVersion],
+        version: int,
+        dimensions: int,
+    ) -> None:
         """Change the vectors' length: the whole table is written anew, as one more version of it.
 
         That is possible when the commit brings every document that has chunks.
         """
         brought = {part.entry.document for part in commit.replace} | set(commit.delete)
-        old = LanceSnapshot(table, version)
-        stranded = sorted(set(old.chunk_counts()) - brought)
+        old = LanceSnapshot(table, head)
+        stranded = sorted(old.owners() - brought)
         if stranded:
             raise DeveloperError(
                 f"a commit with vectors of {dimensions} dimensions leaves {len(stranded)} "
@@ -249,7 +316,7 @@ class LanceSink(Newest):
         told = brought | {entry.document for entry in commit.entries}
         silent = tuple(e for name, e in old.ledger().items() if name not in told)
         whole = replace(commit, entries=(*commit.entries, *silent))
-        rows = table_of(whole, version, dimensions)
+        rows = table_of(whole, version, history, dimensions)
         self._connect().create_table(self.table, data=rows, mode="overwrite")
 
     def _connect(self) -> Any:
@@ -270,16 +337,41 @@ class LanceSink(Newest):
                 return None
             raise OperatorError(f"cannot open the index in {self.uri}: {error}") from error
 
-    def _version_of(self, table: Any) -> int:
+    def _table_at(self, version: int) -> Any:
+        """Check out the last state of the table in which it had our ``version``; None for none."""
+        table = self._open()
+        states = [] if table is None else sorted(v["version"] for v in table.list_versions())
+        low, high = 0, len(states)  # our number grows with LanceDB's
+        while low < high:
+            middle = (low + high) // 2
+            table.checkout(states[middle])
+            older = self._head_of(table).version <= version
+            low, high = (middle + 1, high) if older else (low, middle)
+        if not low:
+            return None
+        table.checkout(states[low - 1])
+        return table if self._head_of(table).version == version else None
+
+    def _head_of(self, table: Any) -> Head:
         state = table.version
-        if state not in self._versions:
-            query = table.search().where("row_kind = 'version'").select(["ordinal"])
-            self._versions[state] = int(query.to_list()[0]["ordinal"])
-        return self._versions[state]
+        if state not in self._heads:
+            query = table.search().where("row_kind = 'version'").select(["ordinal", "payload"])
+            self._heads[state] = head_of(query.to_list()[0])
+        return self._heads[state]
 
 
 def dimensions_of(table: Any) -> int:
     return int(table.schema.field("vector").type.list_size)
 
 
+def _rows_of(table: Any, row_kind: str, but: Collection[str]) -> int:
+    """Count the rows of a kind, without those of some owners."""
+    if table is None:
+        return 0
+    kind = f"row_kind = '{row_kind}'"
+    left_out = f" AND NOT {one_of('owner', but)}" if but else ""
+    return int(table.count_rows(kind + left_out))
+
+
 _EMPTY = MemorySnapshot(0, {})
+_NO_HEAD = Head(0, "", ())

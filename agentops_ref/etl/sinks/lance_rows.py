@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from agentops_ref.etl.cache import Vectors
-from agentops_ref.etl.sinks.base import Commit, searchable
+from agentops_ref.etl.sinks.base import Commit, IndexVersion, searchable
 from agentops_ref.records import Chunk, LedgerEntry
 
 if TYPE_CHECKING:
@@ -39,9 +39,11 @@ def schema(dimensions: int) -> pa.Schema:
     )
 
 
-def table_of(commit: Commit, version: int, dimensions: int) -> pa.Table:
+def table_of(
+    commit: Commit, version: int, history: Sequence[IndexVersion], dimensions: int
+) -> pa.Table:
     """Return the rows that a commit writes."""
-    rows: list[dict[str, Any]] = [_row("version", "", ordinal=version)]
+    rows: list[dict[str, Any]] = [head_row(version, commit.digest, history)]
     blocks: list[Vectors] = [np.zeros((1, dimensions), np.float32)]
     entries = [*(part.entry for part in commit.replace), *commit.entries]
     # Rows other than chunks have a zero vector and no search text; every search leaves them out.
@@ -52,6 +54,17 @@ def table_of(commit: Commit, version: int, dimensions: int) -> pa.Table:
         if part.chunks:
             blocks.append(part.vectors)
     return _arrow(rows, np.concatenate(blocks), dimensions)
+
+
+def head_row(version: int, digest: str, history: Sequence[IndexVersion]) -> dict[str, Any]:
+    """Return the one row that says which version this is, and how it came about."""
+    payload = _json({"digest": digest, "history": [list(line) for line in history]})
+    return _row("version", "", ordinal=version, payload=payload)
+
+
+def head_table(row: Mapping[str, Any], dimensions: int) -> pa.Table:
+    """Return a head row as a table of its own."""
+    return _arrow([row], np.zeros((1, dimensions), np.float32), dimensions)
 
 
 def _arrow(rows: Sequence[Mapping[str, Any]], vectors: Vectors, dimensions: int) -> pa.Table:
@@ -101,6 +114,20 @@ def chunk_of(row: Mapping[str, Any]) -> Chunk:
         page=row["page"],
         metadata=json.loads(row["payload"]),
     )
+
+
+class Head(NamedTuple):
+    """What an index's head row says."""
+
+    version: int
+    digest: str
+    history: tuple[IndexVersion, ...]
+
+
+def head_of(row: Mapping[str, Any]) -> Head:
+    payload = json.loads(row["payload"] or "{}")
+    lines = tuple(IndexVersion(*line) for line in payload.get("history", ()))
+    return Head(int(row["ordinal"]), payload.get("digest", ""), lines)
 
 
 def entry_of(payload: str) -> LedgerEntry:

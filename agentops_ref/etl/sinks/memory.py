@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 
 from agentops_ref.errors import OperatorError, TransientError
+from agentops_ref.etl.cache import Vectors
 from agentops_ref.etl.sinks.base import (
     Commit,
     Filters,
     Found,
+    IndexVersion,
     Newest,
     Rows,
     Snapshot,
     best,
+    busy,
+    lengthened,
     normalised,
     searchable,
 )
@@ -30,8 +35,8 @@ NO_VECTORS = np.zeros((0, 0), np.float32)
 class MemorySnapshot:
     """One version; ``documents`` is never changed once it is in here."""
 
-    def __init__(self, version: int, documents: Mapping[str, Rows]) -> None:
-        self.version, self.documents = version, documents
+    def __init__(self, version: int, documents: Mapping[str, Rows], digest: str = "") -> None:
+        self.version, self.documents, self.digest = version, documents, digest
 
     def ledger(self) -> dict[str, LedgerEntry]:
         return {name: rows.entry for name, rows in sorted(self.documents.items())}
@@ -64,8 +69,10 @@ class MemorySnapshot:
     def count(self) -> int:
         return len(self._chunks)
 
-    def chunk_counts(self) -> dict[str, int]:
-        return {name: len(rows.chunks) for name, rows in self.documents.items()}
+    def stored(self) -> Iterator[tuple[str, Chunk, Vectors]]:
+        for name, rows in self.documents.items():
+            for chunk, vector in zip(rows.chunks, rows.vectors, strict=True):
+                yield name, chunk, vector
 
     @cached_property
     def _chunks(self) -> list[Chunk]:
@@ -79,12 +86,21 @@ class MemorySnapshot:
 class MemorySink(Newest):
     """Keeps every version; the ``fail_on``-th commit raises and changes nothing (1-based)."""
 
-    lock: Path | None = None
-
     def __init__(self, *, fail_on: int | None = None) -> None:
         self.fail_on, self.commits = fail_on, 0
         self._newest = MemorySnapshot(0, {})
         self._versions = {0: self._newest}
+        self._history: tuple[IndexVersion, ...] = ()
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def hold(self, wait: float = 0) -> Iterator[None]:
+        if not self._lock.acquire(timeout=wait):
+            raise busy("a lock in memory")
+        try:
+            yield
+        finally:
+            self._lock.release()
 
     def commit(self, commit: Commit) -> int:
         if not commit:
@@ -99,8 +115,12 @@ class MemorySink(Newest):
         for entry in commit.entries:
             old = documents.get(entry.document, Rows(entry, (), NO_VECTORS))
             documents[entry.document] = replace(old, entry=entry)
-        after = MemorySnapshot(before.version + commit.visible, documents)
+        return self._land(before.version + commit.visible, documents, commit.digest, "sync")
+
+    def _land(self, version: int, documents: Mapping[str, Rows], digest: str, note: str) -> int:
+        after = MemorySnapshot(version, documents, digest)
         self._versions[after.version] = after
+        self._history = lengthened(self._history, version, len(documents), after.count(), note)
         self._newest = after  # one assignment: a reader has the old version or the new one
         return after.version
 
@@ -114,6 +134,15 @@ class MemorySink(Newest):
         if version not in self._versions:
             raise OperatorError(f"no index version {version}; the newest is {self.version}")
         return self._versions[version]
+
+    def history(self) -> list[IndexVersion]:
+        return list(self._history)
+
+    def rollback(self, version: int) -> int:
+        if version not in self._versions:
+            raise OperatorError(f"no index version {version}; the newest is {self.version}")
+        old = self._versions[version].documents
+        return self._land(self.version + 1, old, "", f"rollback to {version}")
 
 
 def _passes(chunk: Chunk, allowed: Mapping[str, Sequence[str]]) -> bool:
