@@ -61,10 +61,17 @@ class ModelsConfig(_Section):
 
 class SourceConfig(_Section):
     kind: str
-    root: Path
+    root: str | Path
     include: list[str]
     exclude: list[str]
+    max_bytes: int = Field(gt=0)
     options: dict[str, Any]
+
+
+class RetryConfig(_Section):
+    attempts: int = Field(ge=1)
+    first_seconds: float = Field(ge=0)
+    max_seconds: float = Field(ge=0)
 
 
 class ChunkConfig(_Section):
@@ -90,6 +97,7 @@ class TablesConfig(_Section):
 
 class EtlConfig(_Section):
     source: SourceConfig
+    retry: RetryConfig
     chunk: ChunkConfig
     sink: SinkConfig
     deletion: DeletionConfig

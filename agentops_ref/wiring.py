@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -29,7 +30,12 @@ Progress = Callable[[str, int, int], None]
 TOOL_STEP = "tool_step.md"
 
 PARTS: dict[str, dict[str, str]] = {
-    "source": {"folder": "agentops_ref.etl.sources:FolderSource"},
+    "source": {
+        "folder": "agentops_ref.etl.sources:FolderSource",
+        "files": "agentops_ref.etl.sources:FilesSource",
+        "http": "agentops_ref.etl.sources:HttpSource",
+        "sql": "agentops_ref.etl.sources:SqlSource",
+    },
     "sink": {
         "lancedb": "agentops_ref.etl.sinks.lance:LanceSink",
         "memory": "agentops_ref.etl.sinks.memory:MemorySink",
@@ -43,8 +49,8 @@ PARTS: dict[str, dict[str, str]] = {
 }
 """kind of part → name in YAML → import path; our own back ends come in through it as well.
 
-A source is called with (root, include, exclude, **options), a sink with (uri, **options), an
-agent with the `App` and gives something that is called with a question.
+A source is called with (root, include, exclude, max_bytes=..., **options), a sink with (uri,
+**options), an agent with the `App` and gives something that is called with a question.
 """
 
 
@@ -112,7 +118,13 @@ class App:
         """What is synced; see `agentops_ref.etl.sources`."""
         source = self.config.etl.source
         make = load("source", source.kind)
-        return make(self.config.path(source.root), source.include, source.exclude, **source.options)
+        root = source.root if "://" in str(source.root) else self.config.path(source.root)
+        more = {"max_bytes": source.max_bytes, **source.options}
+        try:
+            inspect.signature(make).bind(root, source.include, source.exclude, **more)
+        except TypeError as error:
+            raise ConfigError(f"etl.source.options, kind {source.kind}: {error}") from None
+        return make(root, source.include, source.exclude, **more)
 
     @cached_property
     def sink(self) -> Any:
@@ -136,6 +148,7 @@ class App:
             embedding_recipe=self.embeddings.recipe,
             chunk=self.config.etl.chunk,
             cache=self.config.path(self.config.paths.cache),
+            retry=self.config.etl.retry,
         )
 
     def plan(self) -> Plan:
@@ -187,8 +200,9 @@ class App:
         """Sync if the index is empty, so that a first question needs no preparation."""
         if self.sink.ledger():
             return
-        root = self.config.path(self.config.etl.source.root)
-        if not root.is_dir():
+        source = self.config.etl.source
+        root = self.config.path(source.root)
+        if source.kind == "folder" and not root.is_dir():
             raise OperatorError(f"nothing to search: {root} does not exist; agentops corpus build")
         self.sync(progress=progress)
         self.sync_tables()

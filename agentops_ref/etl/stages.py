@@ -16,9 +16,10 @@ import numpy as np
 
 from agentops_ref.etl.cache import StageCache, Vectors
 from agentops_ref.etl.recipe import Recipe, Recipes, content_hash, text_hash
+from agentops_ref.etl.retry import Retry
 from agentops_ref.etl.sources import Source
 from agentops_ref.records import Chunk, Element
-from agentops_ref.settings import ChunkConfig
+from agentops_ref.settings import ChunkConfig, RetryConfig
 
 if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings
@@ -50,8 +51,10 @@ class Stages:
         *,
         cache: StageCache | None = None,
         batch: int = 32,
+        retry: Retry | None = None,
     ) -> None:
         self.recipes, self.cache, self.batch = recipes, cache, batch
+        self._retry = retry
         self._parse, self._chunk, self._embeddings = parse, chunk, embeddings
         self.work: Counter[str] = Counter()
 
@@ -60,8 +63,14 @@ class Stages:
         return self.recipes.key
 
     def read(self, source: Source, document: str) -> bytes:
+        """Return a document's bytes; ``work["retry"]`` counts the reads after the first one.
+
+        Raises what `Source.read` raises.
+        """
         self.work["read"] += 1
-        return source.read(document)
+        if self._retry is None:
+            return source.read(document)
+        return self._retry(lambda: source.read(document), again=lambda: self.work.update(["retry"]))
 
     def prepare(
         self, source: Source, document: str, *, data: bytes | None = None, known_hash: str = ""
@@ -147,6 +156,7 @@ def default_stages(
     chunk: ChunkConfig,
     cache: Path | str | None,
     batch: int = 32,
+    retry: RetryConfig | None = None,
 ) -> Stages:
     """Put together this package's own parsers and chunker with the given models.
 
@@ -176,4 +186,5 @@ def default_stages(
         ),
         cache=None if cache is None else StageCache(cache),
         batch=batch,
+        retry=None if retry is None else Retry(retry),
     )

@@ -85,7 +85,13 @@ def _configuration(config: Config) -> list[Check]:
 
 
 def _corpus(config: Config) -> list[Check]:
-    root = config.path(config.etl.source.root)
+    source = config.etl.source
+    if source.kind != "folder":
+        from agentops_ref.etl.sources.base import without_password
+
+        where = without_password(str(source.root))
+        return [Check("corpus", "ok", f"{where} ({source.kind}; not counted)")]
+    root = config.path(source.root)
     if not root.is_dir():
         return [Check("corpus", "missing", f"no {_shown(config, root)}", "agentops corpus build")]
     count = sum(1 for path in root.rglob("*") if path.is_file())

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from agentops_ref.errors import OperatorError
+from agentops_ref.errors import DocumentError, OperatorError
 from agentops_ref.etl import FolderSource
 from tests.etl.fakes import write
 
@@ -111,7 +111,10 @@ def test_odd_file_names(root: Path) -> None:
         Path(os.fsdecode(os.fsencode(root) + b"/\xff.txt")).write_text("x")
     except OSError:
         return  # this file system takes UTF-8 only
-    assert "not UTF-8" in FolderSource(root).list().problem
+    source = FolderSource(root)
+    assert "\\xff.txt" in names(source)
+    with pytest.raises(DocumentError, match=r"\\xff\.txt: the file's name is not UTF-8"):
+        source.read("\\xff.txt")
 
 
 def test_an_empty_folder_is_complete(tmp_path: Path) -> None:

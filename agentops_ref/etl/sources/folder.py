@@ -1,36 +1,26 @@
-"""Where documents come from. Taught in chapter 3.
-
-A source lists what it holds without reading any content; the listing is all that a sync of an
-unchanged corpus costs.
-"""
+"""The files below a folder of this machine."""
 
 from __future__ import annotations
 
 import os
-import re
 import stat
+import time
 from collections.abc import Iterator, MutableSequence, Sequence
-from functools import lru_cache
 from pathlib import Path
-from typing import Protocol
 
-from agentops_ref.errors import OperatorError
+from agentops_ref.errors import DocumentError, OperatorError
+from agentops_ref.etl.sources.base import (
+    EXCLUDE,
+    INCLUDE,
+    MAX_BYTES,
+    changed,
+    matches,
+    too_large,
+)
 from agentops_ref.records import Listing, SourceItem
 
-
-class Source(Protocol):
-    """A place that holds documents."""
-
-    @property
-    def name(self) -> str: ...
-
-    def list(self) -> Listing:
-        """Return everything that the source holds now; never raises for a part of it."""
-        ...
-
-    def read(self, document: str) -> bytes:
-        """Return a document's bytes; `OSError` when that is not possible."""
-        ...
+TICK_NS = 20_000_000
+"""Nanoseconds between two values of a file system's clock, at most (10 ms at 100 Hz, and spare)."""
 
 
 class FolderSource:
@@ -40,16 +30,23 @@ class FolderSource:
     fingerprint is its size, its modification time and its change time. The last one is there
     because an edit can keep the first two: "18 Nm" and "20 Nm" are equally long, and many tools
     set the modification time. A copy moves it too, which costs a read and changes nothing.
+
+    A file whose name is not UTF-8 is listed under an escaped name and cannot be read: the report
+    names it, and everything else goes on.
     """
 
     def __init__(
         self,
         root: Path | str,
-        include: Sequence[str] = ("**/*",),
-        exclude: Sequence[str] = ("**/.*", "**/~$*"),
+        include: Sequence[str] = INCLUDE,
+        exclude: Sequence[str] = EXCLUDE,
+        *,
+        max_bytes: int = MAX_BYTES,
     ) -> None:
         self.root = Path(root)
         self.include, self.exclude = tuple(include), tuple(exclude)
+        self.max_bytes = max_bytes
+        self._misnamed: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -62,14 +59,32 @@ class FolderSource:
                 "`agentops corpus build` for the sample corpus"
             )
         problems: MutableSequence[str] = []
-        found = sorted(self._walk("", problems), key=lambda item: item.document)
+        found, misnamed = [], set()
+        for item in self._walk("", problems):
+            readable = utf8(item.document)
+            if readable != item.document:
+                misnamed.add(readable)
+                item = SourceItem(readable, item.fingerprint, item.size)
+            found.append(item)
+        self._misnamed = frozenset(misnamed)
+        found.sort(key=lambda item: item.document)
         return Listing(self.name, tuple(found), not problems, "; ".join(problems))
 
     def read(self, document: str) -> bytes:
+        if document in self._misnamed:
+            raise misnamed(document)
         path = self.root / document
-        if not path.resolve().is_relative_to(self.root.resolve()):
+        if not self._inside(path):
             raise PermissionError(f"{document} leads out of {self.root}")
-        return path.read_bytes()
+        with path.open("rb") as file:
+            before = os.fstat(file.fileno())
+            if before.st_size > self.max_bytes:
+                raise too_large(document, before.st_size, self.max_bytes)
+            _await_tick(before)
+            data = file.read(self.max_bytes + 1)
+            if fingerprint_of(os.fstat(file.fileno())) != fingerprint_of(before):
+                raise changed(document)
+        return data
 
     def _walk(self, folder: str, problems: MutableSequence[str]) -> Iterator[SourceItem]:
         try:
@@ -81,15 +96,10 @@ class FolderSource:
         for entry in children:
             document = f"{folder}/{entry.name}" if folder else entry.name
             try:
-                document.encode("utf-8")
-            except UnicodeEncodeError:
-                problems.append(f"file name is not UTF-8: {os.fsencode(document)!r}")
-                continue
-            try:
                 # Folders behind links are not entered (they can form a circle); linked files are
                 # read as long as they stay below the root.
                 if entry.is_dir(follow_symlinks=False):
-                    if not _matches(document, self.exclude):
+                    if not matches(document, self.exclude):
                         yield from self._walk(document, problems)
                     continue
                 if not self._wanted(document):
@@ -106,7 +116,7 @@ class FolderSource:
                 yield SourceItem(document, fingerprint_of(status), status.st_size)
 
     def _wanted(self, document: str) -> bool:
-        return _matches(document, self.include) and not _matches(document, self.exclude)
+        return matches(document, self.include) and not matches(document, self.exclude)
 
     def _inside(self, path: Path) -> bool:
         return path.resolve().is_relative_to(self.root.resolve())
@@ -116,23 +126,21 @@ def fingerprint_of(status: os.stat_result) -> str:
     return f"{status.st_size}-{status.st_mtime_ns}-{status.st_ctime_ns}"
 
 
-def _matches(document: str, patterns: Sequence[str]) -> bool:
-    """Match a document against glob patterns;"""
-    return any(_regex(pattern).match(document) for pattern in patterns)
+def utf8(name: str) -> str:
+    """Return a file's name as text; bytes that are not UTF-8 become ``\\xff``."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
-@lru_cache(maxsize=256)
-def _regex(pattern: str) -> re.Pattern[str]:
-    out, i = "", 0
-    while i < len(pattern):
-        if pattern.startswith("**/", i):
-            out, i = out + "(?:[^/]+/)*", i + 3
-        elif pattern.startswith("**", i):
-            out, i = out + ".*", i + 2
-        elif pattern[i] == "*":
-            out, i = out + "[^/]*", i + 1
-        elif pattern[i] == "?":
-            out, i = out + "[^/]", i + 1
-        else:
-            out, i = out + re.escape(pattern[i]), i + 1
-    return re.compile(f"{out}\\Z", re.DOTALL)
+def misnamed(document: str) -> DocumentError:
+    return DocumentError(f"{document}: the file's name is not UTF-8: rename it")
+
+
+def _await_tick(status: os.stat_result) -> None:
+    """Wait until another edit of the file must move its times.
+
+    Two edits within one tick of the file system's clock leave equal times, so that the second one
+    would go unseen for ever. Only a file that was written just now makes anybody wait.
+    """
+    age = time.time_ns() - status.st_ctime_ns
+    if 0 <= age < TICK_NS:
+        time.sleep((TICK_NS - age) / 1e9)
