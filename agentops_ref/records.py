@@ -121,7 +121,10 @@ class SyncReport:
     refused: str = ""
     """Why deletions were refused (mass-deletion guard, failed listing); empty otherwise."""
     work: Mapping[str, int] = field(default_factory=dict)
-    """Calls per stage that really ran: read, parse, chunk, embed (texts), write (rows)."""
+    """Calls per stage that really ran: read, parse, chunk, embed (texts), write (rows).
+
+    ``retry`` is there when reads failed and were done again: how often.
+    """
     seconds: float = 0.0
 
     @property

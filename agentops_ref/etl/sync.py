@@ -282,7 +282,8 @@ def _report(
 
 
 def _work(counted: Counter[str]) -> dict[str, int]:
-    return {stage: counted[stage] for stage in ("read", "parse", "chunk", "embed", "write")}
+    work = {stage: counted[stage] for stage in ("read", "parse", "chunk", "embed", "write")}
+    return work | ({"retry": counted["retry"]} if counted["retry"] else {})
 
 
 def _since(started: float) -> float:
