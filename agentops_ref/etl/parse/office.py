@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Any
 
+from agentops_ref.etl.parse.archive import check_archive
 from agentops_ref.etl.parse.common import clean
 from agentops_ref.etl.parse.convert import convert, set_up
 from agentops_ref.records import Element
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 def parse_docx(name: str, data: bytes, ocr: Ocr) -> list[Element]:
     """A Word document. It has no pages until somebody prints it, so neither have its elements."""
+    check_archive(name, data)
     set_up()
     import docx
     from unstructured.partition.docx import partition_docx
@@ -30,6 +32,7 @@ def parse_docx(name: str, data: bytes, ocr: Ocr) -> list[Element]:
 
 def parse_pptx(name: str, data: bytes, ocr: Ocr) -> list[Element]:
     """A deck; the page is the slide. Only a slide's title placeholder makes a title."""
+    check_archive(name, data)
     set_up()
     from unstructured.partition.pptx import partition_pptx
 

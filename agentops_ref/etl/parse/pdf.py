@@ -11,6 +11,7 @@ from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from agentops_ref.errors import DocumentError
 from agentops_ref.etl.parse.common import BULLET, NUMBERED, element, join_lines, table_text
 from agentops_ref.etl.parse.page import Line, Table, Word, figures, lines_of, tables_of, words_of
 from agentops_ref.etl.parse.scan import elements_of_scan
@@ -35,10 +36,8 @@ _PDFIUM = threading.Lock()
 
 def parse_pdf(name: str, data: bytes, ocr: Ocr) -> list[Element]:
     """Elements of all pages; running headers and footers are left out."""
-    import pdfplumber
-
     found: list[Element] = []
-    with pdfplumber.open(io.BytesIO(data)) as document:
+    with _opened(name, data) as document:
         pages = []
         for page in document.pages:
             words = words_of(page)
@@ -57,6 +56,19 @@ def parse_pdf(name: str, data: bytes, ocr: Ocr) -> list[Element]:
                 found += _page(page, words, tables, body, furniture, vocabulary)
             page.close()
     return _joined(found)
+
+
+def _opened(name: str, data: bytes) -> Any:
+    import pdfplumber
+    from pdfminer.pdfdocument import PDFEncryptionError
+    from pdfplumber.utils.exceptions import PdfminerException
+
+    try:
+        return pdfplumber.open(io.BytesIO(data))
+    except PdfminerException as error:
+        if error.args and isinstance(error.args[0], PDFEncryptionError):
+            raise DocumentError(f"{name}: encrypted: save it without a password") from error
+        raise
 
 
 def _is_picture(page: Any, words: list[Word]) -> bool:

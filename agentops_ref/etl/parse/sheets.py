@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from agentops_ref.errors import DocumentError
+from agentops_ref.etl.parse.archive import check_archive
 from agentops_ref.etl.parse.common import clean, element, table_text
 from agentops_ref.records import Element
 
@@ -26,6 +27,7 @@ def parse_xlsx(name: str, data: bytes, ocr: Ocr) -> list[Element]:
 
     Formulas give the value that was last computed and saved.
     """
+    check_archive(name, data)
     import openpyxl
 
     book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)

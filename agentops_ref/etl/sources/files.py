@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator, Mapping, MutableSequence, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -157,7 +158,7 @@ class FilesSource:
             raise PermissionError(f"{document} leads out of {self.name}")
         path = f"{self._base}/{document}"
         if "file" in _protocols(self._files) and not (
-            Path(path).resolve().is_relative_to(Path(self._base).resolve())
+            Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self._base))
         ):
             raise PermissionError(f"{document} leads out of {self.name}")
         return path

@@ -119,7 +119,10 @@ class FolderSource:
         return matches(document, self.include) and not matches(document, self.exclude)
 
     def _inside(self, path: Path) -> bool:
-        return path.resolve().is_relative_to(self.root.resolve())
+        try:
+            return path.resolve().is_relative_to(self.root.resolve())
+        except (OSError, RuntimeError):  # a link that leads to itself
+            return False
 
 
 def fingerprint_of(status: os.stat_result) -> str:
