@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class _Section(BaseModel):
@@ -90,6 +90,44 @@ class DeletionConfig(_Section):
     max_share: float = Field(ge=0, le=1)
 
 
+class WebhookConfig(_Section):
+    url: str | None = None
+    url_env: str | None = None
+    token_env: str | None = None
+    timeout: float = Field(default=10, gt=0)
+
+    @model_validator(mode="after")
+    def _one_address(self) -> WebhookConfig:
+        if (self.url is None) == (self.url_env is None):
+            raise ValueError("expected either `url` or `url_env`")
+        return self
+
+
+class EmailConfig(_Section):
+    host: str
+    port: int = Field(default=587, gt=0)
+    starttls: bool = True
+    sender: str
+    to: list[str] = Field(min_length=1)
+    username: str | None = None
+    password_env: str | None = None
+    timeout: float = Field(default=10, gt=0)
+
+    @model_validator(mode="after")
+    def _password_is_secret(self) -> EmailConfig:
+        if (self.username is None) != (self.password_env is None):
+            raise ValueError("`username` and `password_env` come together")
+        if self.username is not None and not self.starttls:
+            raise ValueError("a password is sent with `starttls: true` only")
+        return self
+
+
+class NotifyConfig(_Section):
+    log: bool
+    webhook: WebhookConfig | None
+    email: EmailConfig | None
+
+
 class TablesConfig(_Section):
     root: Path | None
     uri: str
@@ -101,6 +139,7 @@ class EtlConfig(_Section):
     chunk: ChunkConfig
     sink: SinkConfig
     deletion: DeletionConfig
+    notify: NotifyConfig
     tables: TablesConfig
 
 

@@ -64,13 +64,16 @@ def plan(session: Session, as_json: bool) -> None:
 def sync(session: Session, allow_mass_deletion: bool, wait: float, as_json: bool) -> None:
     """Bring the index in step with the source.
 
-    Creates, updates and deletes in one atomic commit.
+    Creates, updates and deletes in one atomic commit. What newly failed is told as etl.notify says.
     """
     from agentops_ref.apps import screen
+    from agentops_ref.ops import notify
 
     app = session.app()
     with progress_bar(quiet=as_json) as update:
-        report = app.sync(progress=update, allow_mass_deletion=allow_mass_deletion, wait=wait)
+        report = notify.sync(
+            app, progress=update, allow_mass_deletion=allow_mass_deletion, wait=wait
+        )
         tables = app.sync_tables(allow_mass_deletion=allow_mass_deletion)
     if as_json:
         print_json(

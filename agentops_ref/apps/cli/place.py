@@ -27,7 +27,12 @@ SINKS = {
 def place_options(function: Callable[..., None]) -> Callable[..., None]:
     """Give a command ``--source`` and ``--sink``, as overrides of its session."""
 
-    @click.option("--source", metavar="DIR|URL", help="Documents to work on.")
+    @click.option(
+        "--source",
+        metavar="DIR|URL",
+        help="Documents: a folder, s3://..., a sitemap or page of links, "
+        "sql+sqlite:///FILE?table=T&text=COLUMNS (&key=, &version=).",
+    )
     @click.option("--sink", metavar="DIR|URL", help="Index to work on.")
     @functools.wraps(function)
     def wrapped(*args: Any, source: str | None, sink: str | None, **more: Any) -> None:

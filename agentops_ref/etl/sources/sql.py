@@ -80,10 +80,7 @@ class SqlSource:
         try:
             url = make_url(str(root).removeprefix("sql+"))
         except ArgumentError as error:
-            raise ConfigError(
-                "etl.source.root: not a database URL; expected "
-                "sqlite:///FILE?table=NAME&text=COLUMN or the like"
-            ) from error
+            raise _no_url() from error
         given = {**{name: url.query[name] for name in OWN if name in url.query}, **options}
         for name in given:
             if name not in OWN:
@@ -116,6 +113,8 @@ class SqlSource:
             self._engine = create_engine(url, **pool)
         except (ImportError, NoSuchModuleError) as error:
             raise OperatorError(f"cannot read {self.name}: {error}") from error
+        except ArgumentError as error:
+            raise _no_url() from error
         self._keys: dict[str, tuple[Any, ...]] | None = None
         self._rows: FromClause | None = None
 
@@ -253,6 +252,13 @@ class SqlSource:
             return
         if path != ":memory:" and not Path(path).is_file():
             raise OperatorError(f"no database file {path} to read rows from")
+
+
+def _no_url() -> ConfigError:
+    return ConfigError(
+        "etl.source.root: not a database URL; expected "
+        "sqlite:///FILE?table=NAME&text=COLUMN or the like"
+    )
 
 
 def _columns(names: Any) -> tuple[str, ...]:
