@@ -39,6 +39,7 @@ PARTS: dict[str, dict[str, str]] = {
     "sink": {
         "lancedb": "agentops_ref.etl.sinks.lance:LanceSink",
         "memory": "agentops_ref.etl.sinks.memory:MemorySink",
+        "postgres": "agentops_ref.etl.sinks.postgres:PostgresSink",
     },
     "agent": {
         "chain": "agentops_ref.wiring:_chain",

@@ -7,5 +7,6 @@ warnings.filterwarnings("ignore", message="lancedb fork support", category=Runti
 
 import lancedb  # noqa: E402
 import lancedb.index  # noqa: E402, F401
+import psycopg  # noqa: E402, F401
 
 import tests.etl.test_crash  # noqa: E402, F401

@@ -11,19 +11,32 @@ import shutil
 import signal
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from agentops_ref.errors import OperatorError
 from agentops_ref.etl import FolderSource, LanceSink, MemorySink, sync
+from agentops_ref.etl.sinks import PostgresSink
 from tests.etl.fakes import AT_ONCE, contents, make_stages, write
 
 OLD = {"a.txt": "alpha\nbeta", "b.txt": "withdrawn 18 Nm", "c.txt": "gamma"}
 NEW = {"a.txt": "alpha changed\nbeta\ndelta", "c.txt": "gamma", "d.txt": "new 20 Nm"}
-SINK_STEPS = ("before commit", "after commit", "before index", "after index")
+LANCE_STEPS = ("before commit", "after commit", "before index", "after index")
+POSTGRES_STEPS = (
+    "before commit",
+    "old rows ended",
+    "chunks written",
+    "ledger written",
+    "head written",
+    "after commit",
+)
+FIRST_STEPS = ("tables made", "before index", "after index")
+LATER_STEPS = ("before prune", "after prune")
+LANDED = {"after commit", "before index", "after index", "write done", *LATER_STEPS}
 STAGE_STEPS = (
     "list started",
     "list done",
@@ -37,7 +50,14 @@ STAGE_STEPS = (
 TIMEOUT = 60
 
 
-def killed_sync(root: Path, at: str) -> None:
+def sink_of(place: str, observe: Callable[[str], None] | None = None) -> LanceSink | PostgresSink:
+    """Return the index at a folder or at a database; one that does all that it can do."""
+    if place.startswith("postgresql:"):
+        return PostgresSink(place, keep_versions=1, exact_rows=1, observe=observe)
+    return LanceSink(place, observe=observe)
+
+
+def killed_sync(root: Path, place: str, at: str) -> None:
     """Sync, and die at the named step."""
 
     def step(name: str) -> None:
@@ -46,7 +66,7 @@ def killed_sync(root: Path, at: str) -> None:
 
     sync(
         FolderSource(root / "docs"),
-        LanceSink(root / "index", observe=step),
+        sink_of(place, step),
         make_stages(root / "cache"),
         AT_ONCE,
         progress=lambda stage, done, total: step(
@@ -55,11 +75,11 @@ def killed_sync(root: Path, at: str) -> None:
     )
 
 
-def syncs_for_ever(root: Path) -> None:
+def syncs_for_ever(root: Path, place: str) -> None:
     for n in range(10_000):
         for name in NEW:
             write(root / "docs", {name: f"generation{n} of {name}\n" * 3})
-        killed_sync(root, "never")
+        killed_sync(root, place, "never")
 
 
 @pytest.fixture(scope="module")
@@ -85,54 +105,88 @@ def fresh(root: Path) -> dict[str, Any]:
     return contents(sink)
 
 
-@pytest.mark.parametrize("first", [True, False], ids=["first sync", "later sync"])
-@pytest.mark.parametrize("at", [*SINK_STEPS, *STAGE_STEPS])
-def test_killed_at_a_boundary(
-    server: ForkServerContext, tmp_path: Path, at: str, first: bool
-) -> None:
+def killed_at(
+    server: ForkServerContext, root: Path, place: str, at: str, first: bool
+) -> LanceSink | PostgresSink:
+    """Kill a sync at a step; hold the index to one of its two states, then to the new one."""
     old: dict[str, Any] = {}
     if not first:
-        documents(tmp_path, OLD)
-        killed_sync(tmp_path, "never")
-        old = fresh(tmp_path)
-    documents(tmp_path, NEW)
-    new = fresh(tmp_path)
+        documents(root, OLD)
+        killed_sync(root, place, "never")
+        old = fresh(root)
+    documents(root, NEW)
+    new = fresh(root)
 
-    child = server.Process(target=killed_sync, args=(tmp_path, at))
+    child = server.Process(target=killed_sync, args=(root, place, at))
     child.start()
     child.join(TIMEOUT)
     assert child.exitcode == -signal.SIGKILL, "the step was not reached"
 
-    sink = LanceSink(tmp_path / "index")
-    landed = at in ("after commit", "before index", "after index", "write done")
+    sink = sink_of(place)
+    landed = at in LANDED
     assert contents(sink) == (new if landed else old)
     if landed:
         assert [f.chunk.document for f in sink.search_text("Nm", 9)] == ["d.txt"]
     version = sink.version
     assert version == (not first) + landed
 
-    report = sync(FolderSource(tmp_path / "docs"), sink, make_stages(tmp_path / "cache"), AT_ONCE)
+    # A server frees a dead session's locks when it has noticed.
+    report = sync(FolderSource(root / "docs"), sink, make_stages(root / "cache"), AT_ONCE, wait=10)
     assert contents(sink) == new
     assert report.changed == (not landed)
     assert report.index_version == sink.version == version + (not landed)
-    assert sink._open().index_stats("search_idx").num_unindexed_rows == 0
     if at in ("embed done", "write started", "before commit"):
         assert report.work["parse"] == report.work["embed"] == 0, "found again in the cache"
+    return sink
 
 
-def test_killed_at_any_instant(server: ForkServerContext, tmp_path: Path) -> None:
+@pytest.mark.parametrize("first", [True, False], ids=["first sync", "later sync"])
+@pytest.mark.parametrize("at", [*LANCE_STEPS, *STAGE_STEPS])
+def test_killed_at_a_boundary(
+    server: ForkServerContext, tmp_path: Path, at: str, first: bool
+) -> None:
+    sink = killed_at(server, tmp_path, str(tmp_path / "index"), at, first)
+    assert isinstance(sink, LanceSink)
+    assert sink._open().index_stats("search_idx").num_unindexed_rows == 0
+
+
+@pytest.mark.parametrize(
+    ("at", "first"),
+    [
+        *[(at, True) for at in (*POSTGRES_STEPS, *FIRST_STEPS, *STAGE_STEPS)],
+        *[(at, False) for at in (*POSTGRES_STEPS, *LATER_STEPS, *STAGE_STEPS)],
+    ],
+)
+def test_killed_at_a_boundary_in_postgres(
+    server: ForkServerContext, tmp_path: Path, index_uri: str, at: str, first: bool
+) -> None:
+    sink = killed_at(server, tmp_path, index_uri, at, first)
+    assert isinstance(sink, PostgresSink)
+    assert sink.snapshot()._head.indexed  # type: ignore[attr-defined]
+    if not first:
+        with pytest.raises(OperatorError, match="no index version 1 is kept"):
+            sink.at(1)
+
+
+@pytest.mark.parametrize("kind", ["lancedb", "postgres"])
+def test_killed_at_any_instant(
+    request: pytest.FixtureRequest, server: ForkServerContext, tmp_path: Path, kind: str
+) -> None:
+    place = str(tmp_path / "index")
+    if kind == "postgres":
+        place = request.getfixturevalue("index_uri")
     documents(tmp_path, NEW)
-    killed_sync(tmp_path, "never")
+    killed_sync(tmp_path, place, "never")
     last = 0
     for delay in (0.12, 0.31, 0.2, 0.47, 0.26, 0.38):
-        child = server.Process(target=syncs_for_ever, args=(tmp_path,))
+        child = server.Process(target=syncs_for_ever, args=(tmp_path, place))
         child.start()
         waited = threading.Event()
         waited.wait(delay)
         assert child.pid is not None
         os.kill(child.pid, signal.SIGKILL)
         child.join(TIMEOUT)
-        sink = LanceSink(tmp_path / "index")
+        sink = sink_of(place)
         assert sink.version >= last
         last = sink.version
         ledger = sink.ledger()
@@ -141,5 +195,8 @@ def test_killed_at_any_instant(server: ForkServerContext, tmp_path: Path) -> Non
         for name, entry in ledger.items():
             found = {chunk.version for chunk in sink.chunks_of(name)}
             assert found == {entry.content_hash[:12]}, "ledger and chunks are of one commit"
-    killed_sync(tmp_path, "never")
-    assert contents(LanceSink(tmp_path / "index")) == fresh(tmp_path)
+        with sink.hold(wait=10):
+            pass
+    assert last > 1, "it was killed at work"
+    killed_sync(tmp_path, place, "never")
+    assert contents(sink_of(place)) == fresh(tmp_path)

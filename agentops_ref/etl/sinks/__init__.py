@@ -2,7 +2,8 @@
 
     Commit ──► Sink.commit ──► version n+1          Searcher ──► Snapshot (version n, held still)
 
-`base` has the contract, `memory` its plainest form, `lance` the embedded default.
+`base` has the contract, `memory` its plainest form, `lance` the embedded default,
+`postgres` the choice for a server.
 """
 
 from agentops_ref.etl.sinks.base import (
@@ -16,6 +17,7 @@ from agentops_ref.etl.sinks.base import (
 )
 from agentops_ref.etl.sinks.lance import LanceSink
 from agentops_ref.etl.sinks.memory import MemorySink
+from agentops_ref.etl.sinks.postgres import PostgresSink
 
 __all__ = [
     "Commit",
@@ -23,6 +25,7 @@ __all__ = [
     "IndexVersion",
     "LanceSink",
     "MemorySink",
+    "PostgresSink",
     "Rows",
     "Sink",
     "Snapshot",

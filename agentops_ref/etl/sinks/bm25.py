@@ -11,6 +11,8 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
+K1, B = 1.2, 0.75
+"""The usual constants; the sinks' scores use them."""
 _WORD = re.compile(r"[^\W_]+")
 
 
@@ -30,7 +32,7 @@ class Bm25:
         Saturation of repeated words (0 and more); how far long texts are discounted (0..1).
     """
 
-    def __init__(self, texts: Sequence[str], *, k1: float = 1.2, b: float = 0.75) -> None:
+    def __init__(self, texts: Sequence[str], *, k1: float = K1, b: float = B) -> None:
         self.k1, self.b = k1, b
         self._counts = [Counter(words(text)) for text in texts]
         self._lengths = [counts.total() for counts in self._counts]
