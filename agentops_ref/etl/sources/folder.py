@@ -131,7 +131,7 @@ def fingerprint_of(status: os.stat_result) -> str:
 
 def utf8(name: str) -> str:
     """Return a file's name as text; bytes that are not UTF-8 become ``\\xff``."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
+    return name if name.isascii() else os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def misnamed(document: str) -> DocumentError:

@@ -213,7 +213,8 @@ class HttpSource:
                 elif self._same_site(target):
                     yield from self._named_by(target, problems, seen)
         except (OSError, AgentOpsError, etree.LxmlError, ValueError) as error:
-            problems.append(f"cannot read {shown}: {' '.join(str(error).split())}")
+            reason = " ".join(str(error).split()).removeprefix(f"{shown}: ")
+            problems.append(f"cannot read {shown}: {reason}")
 
     def _document(self, url: str) -> str | None:
         """Return the name of what stands at a URL, or None if that is not below the folder."""
