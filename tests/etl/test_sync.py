@@ -6,6 +6,7 @@ import os
 import tempfile
 import threading
 import time
+import uuid
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from agentops_ref.errors import OperatorError, TransientError
 from agentops_ref.etl import FolderSource, LanceSink, MemorySink, Sink, audit, diff, sync
 from agentops_ref.etl.naive import append
+from agentops_ref.etl.sinks import PostgresSink
 from agentops_ref.etl.sinks.base import Snapshot
 from agentops_ref.etl.stages import Stages
 from agentops_ref.records import LedgerEntry, Listing, SourceItem, SyncReport
@@ -115,6 +117,16 @@ def test_any_history_gives_the_index_of_a_fresh_sync_in_lancedb(
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         play(LanceSink(root / "index"), LanceSink(root / "fresh"), operations, root)
+
+
+@settings(MANY, max_examples=5)
+@given(OPERATIONS)
+def test_any_history_gives_the_index_of_a_fresh_sync_in_postgres(
+    postgres: str, operations: list[tuple[str, str, str, str]]
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        name = f"{postgres}/postgres?schema=history_{uuid.uuid4().hex}"
+        play(PostgresSink(name), PostgresSink(f"{name}_fresh"), operations, Path(folder))
 
 
 def test_lancedb_scores_do_not_depend_on_history(docs: Path, tmp_path: Path) -> None:

@@ -303,41 +303,26 @@ class PostgresSink(Newest):
             width = widths.pop() if widths else old.dimensions
             if width != old.dimensions:
                 self._check_stranded(connection, ended, width)
-            gone, gone_words = self._one(connection, sql.END_CHUNKS, number=number, documents=ended)
+            self._do(connection, sql.END_CHUNKS, number=number, documents=ended)
             entries = {name: part.entry for name, part in replace.items()}
             entries |= {entry.document: entry for entry in commit.entries}
             told = [sql.key(name) for name in {*entries, *commit.delete}]
-            ended_entries = connection.execute(
-                self._sql(sql.END_ENTRIES), {"number": number, "documents": told}
-            ).rowcount
+            self._do(connection, sql.END_ENTRIES, number=number, documents=told)
             self._observe("old rows ended")
-            chunks = words = 0
             with connection.cursor().copy(self._sql(sql.COPY_CHUNKS)) as copy:
                 for part in replace.values():
                     for chunk, vector in zip(part.chunks, part.vectors, strict=True):
-                        row = sql.chunk_row(part.entry.document, chunk, vector, number)
-                        copy.write_row(row)
-                        chunks, words = chunks + 1, words + row[9]
+                        copy.write_row(sql.chunk_row(part.entry.document, chunk, vector, number))
             self._observe("chunks written")
             with connection.cursor().copy(self._sql(sql.COPY_ENTRIES)) as copy:
                 for entry in entries.values():
                     copy.write_row((sql.key(entry.document), sql.json_of(entry), number))
             self._observe("ledger written")
-            head = Head(
-                number,
-                old.version + commit.visible,
-                "",
-                old.documents - ended_entries + len(entries),
-                old.chunks - gone + chunks,
-                old.words - gone_words + words,
-                width,
-                "sync",
-                commit.digest,
-            )
-            self._land(connection, old, head)
+            version = old.version + commit.visible
+            self._land(connection, old, Head(number, version, "", width, "sync", commit.digest))
         self._observe("after commit")
         self.maintain()
-        return head.version
+        return version
 
     def rollback(self, version: int) -> int:
         """Make a new version that is equal to an older one; only what differs is written."""
@@ -355,14 +340,9 @@ class PostgresSink(Newest):
             self._observe("before commit")
             number = newest.number + 1
             for statement in sql.ROLL_BACK:
-                connection.execute(self._sql(statement), {"number": number, "at": then.number})
-            head = then._replace(
-                number=number,
-                version=newest.version + 1,
-                note=f"rollback to {version}",
-                digest="",
-                dimensions=then.dimensions or newest.dimensions,
-            )
+                self._do(connection, statement, number=number, at=then.number)
+            width, note = then.dimensions or newest.dimensions, f"rollback to {version}"
+            head = Head(number, newest.version + 1, "", width, note, "")
             self._land(connection, newest, head)
         self._observe("after commit")
         self.maintain()
@@ -385,7 +365,7 @@ class PostgresSink(Newest):
             with self._writing() as connection:
                 self._locked(connection)
                 for statement in sql.PRUNE:
-                    connection.execute(self._sql(statement), {"oldest": oldest[0]})
+                    self._do(connection, statement, oldest=oldest[0])
             self._observe("after prune")
         width = head.dimensions or 0
         if head.chunks > self.exact_rows and not head.indexed and width <= _HNSW_DIMENSIONS:
@@ -453,9 +433,12 @@ class PostgresSink(Newest):
         made_at, note = old.made_at, old.note
         if not made_at or head.version != old.version:
             made_at, note = datetime.now(UTC).isoformat(timespec="seconds"), head.note
-        line = head._replace(made_at=made_at, note=note)
-        connection.execute(self._sql(sql.ADD_COMMIT), line[:-1])
+        line = head._replace(made_at=made_at, note=note)._asdict()
+        self._do(connection, sql.ADD_COMMIT, **line)
         self._observe("head written")
+
+    def _do(self, connection: Connection, statement: str, **values: Any) -> None:
+        connection.execute(self._sql(statement), values)
 
     def _one(self, connection: Connection, statement: str, **values: Any) -> tuple[Any, ...]:
         row = connection.execute(self._sql(statement), values).fetchone()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import time
 import weakref
 from collections.abc import Callable, Iterator
@@ -35,7 +36,7 @@ _DEFAULTS: dict[str, Any] = {
     "application_name": "agentops",
 }
 _KEPT_OPEN = 4
-_FRESH = 20
+_FRESH = 1
 """Seconds for which an idle connection is trusted to be alive."""
 _CAN_PASS = ("08", "40", "55", "57", "53300")
 """Beginnings of SQLSTATEs: connection, rollback, not available, intervention, too many clients."""
@@ -66,11 +67,16 @@ class Server:
         try:
             self._given = conninfo_to_dict(uri)
         except ProgrammingError:
-            # Its message repeats the address, and that may hold a password.
+            self._given = {"port": "none"}
+        # A password that is not encoded ends up in the other parts, and those are shown; the
+        # message of psycopg would repeat the address.
+        parts = "".join(str(self._given.get(part) or "") for part in ("host", "dbname", "user"))
+        port = str(self._given.get("port") or "0")
+        if "@" in parts or not re.fullmatch(r"[\d,]+", port):
             raise ConfigError(
                 "etl.sink.uri: not a Postgres address; expected "
                 "postgresql://user@host:5432/database (in a password, percent-encode :/?#[]@%)"
-            ) from None
+            )
         self._password_env, self._password_from = password_env, password_from
         self._secrets = {str(self._given["password"])} if self._given.get("password") else set()
         self._idle: list[tuple[Connection, float]] = []
