@@ -126,7 +126,7 @@ class PostgresSnapshot:
         self, connection: Connection, statement: str, values: dict[str, Any]
     ) -> list[tuple[Any, ...]]:
         values["at"] = self._head.number
-        rows = connection.execute(statement, values).fetchall()
+        rows = connection.execute(statement, values, binary=True).fetchall()
         # Asked afterwards: if it is kept now, none of its rows was missing before.
         kept = connection.execute(sql.KEPT.format(s=self._schema), values).fetchone()
         if kept != (True,):
@@ -202,7 +202,7 @@ class PostgresSink(Newest):
         password_env: str = "",
         password_from: str | Callable[[], str] = "",
         keep_versions: int = KEPT_LINES,
-        exact_rows: int = 50_000,
+        exact_rows: int = 20_000,
         observe: Callable[[str], None] | None = None,
     ) -> None:
         uri, named = _without_schema(str(uri))
@@ -310,6 +310,7 @@ class PostgresSink(Newest):
             self._do(connection, sql.END_ENTRIES, number=number, documents=told)
             self._observe("old rows ended")
             with connection.cursor().copy(self._sql(sql.COPY_CHUNKS)) as copy:
+                copy.set_types(sql.CHUNK_TYPES)
                 for part in replace.values():
                     for chunk, vector in zip(part.chunks, part.vectors, strict=True):
                         copy.write_row(sql.chunk_row(part.entry.document, chunk, vector, number))
