@@ -83,6 +83,7 @@ class SinkConfig(_Section):
     kind: str
     uri: str
     options: dict[str, Any]
+    pin: int | None = Field(default=None, ge=0)
 
 
 class DeletionConfig(_Section):

@@ -138,6 +138,18 @@ class App:
         return make(uri, **sink.options)
 
     @cached_property
+    def index(self) -> Any:
+        """What is searched: the sink's newest version at each moment, or the pinned one.
+
+        Raises
+        ------
+        OperatorError
+            The pinned version is not kept.
+        """
+        pin = self.config.etl.sink.pin
+        return self.sink if pin is None else self.sink.at(pin)
+
+    @cached_property
     def stages(self) -> Any:
         """Parse → chunk → embed, with the cache of their results."""
         from agentops_ref.etl.stages import default_stages
@@ -213,7 +225,7 @@ class App:
         """``search(query, k=None, mode=None, filters=None) -> list[Hit]``."""
         from agentops_ref.etl.search import Searcher
 
-        return Searcher(self.sink, self.embeddings, self.config.retrieval)
+        return Searcher(self.index, self.embeddings, self.config.retrieval)
 
     # --- tables ---------------------------------------------------------------------------
 
@@ -316,7 +328,7 @@ class App:
                 "agent": _kind_of(answer),
                 "model": self.config.models.chat.name,
                 "mode": self.config.models.mode,
-                "index_version": self.sink.version,
+                "index_version": self.index.version,
                 "retrieval": self.config.retrieval.model_dump_json(),
             },
             progress=progress and (lambda done, total, _: progress("evaluate", done, total)),
@@ -360,7 +372,7 @@ class _Versioned:
         self._agent, self._app, self.kind = agent, app, kind
 
     def __call__(self, question: str, *, filters: Mapping[str, Any] | None = None) -> Answer:
-        version = self._app.sink.version
+        version = self._app.index.version
         return dataclasses.replace(self._agent(question, filters=filters), index_version=version)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from agentops_ref import build, evals, load_config
+from agentops_ref.errors import OperatorError
 from agentops_ref.models import factory
 from agentops_ref.records import Answer
 from agentops_ref.testing import HashEmbeddings, ScriptedOcr
@@ -91,3 +92,20 @@ def test_an_ocr_upgrade_does_documents_again(app: App, monkeypatch: pytest.Monke
     report = upgraded.sync()
     assert (report.work["parse"], report.work["embed"]) == (5, 0)
     assert not upgraded.sync().work["parse"]
+
+
+def test_readers_stay_on_a_pinned_version(app: App, tmp_path: Path) -> None:
+    def on_disk(**more: Any) -> App:
+        places = {"etl.sink.kind": "lancedb", "etl.sink.uri": str(tmp_path / "index")}
+        return build(load_config(tmp_path / "config", overrides=places | more))
+
+    newest = on_disk()
+    newest.sync()
+    (tmp_path / "docs" / "torque.md").write_text("# Torque\n\nThe nut is tightened to 20 Nm.\n")
+    newest.sync()
+    pinned = on_disk(**{"etl.sink.pin": 1})
+    assert "20 Nm" in newest.search("torque")[0].chunk.text
+    assert "18 Nm" in pinned.search("torque")[0].chunk.text
+    assert (pinned.index.version, pinned.sink.version) == (1, 2)
+    with pytest.raises(OperatorError, match="version 7"):
+        _ = on_disk(**{"etl.sink.pin": 7}).index
