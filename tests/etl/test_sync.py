@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentops_ref.errors import OperatorError, TransientError
@@ -51,9 +51,7 @@ OPERATIONS = st.lists(
     ),
     max_size=14,
 )
-MANY = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+MANY = settings(max_examples=60)
 
 
 def play(sink: Sink, fresh: Sink, operations: list[tuple[str, str, str, str]], root: Path) -> None:
