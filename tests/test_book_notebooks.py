@@ -131,6 +131,8 @@ def test_an_interrupted_run_leaves_nothing_half_done(layout: Layout) -> None:
         env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
+        # A shell has what it runs in the background ignore Ctrl-C, and that is inherited.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 60
     while not (layout.executed / "01-good.ipynb").exists():
