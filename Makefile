@@ -14,7 +14,7 @@ BOOK := $(if $(MODE),AGENTOPS__MODELS__MODE=$(MODE)) $(PY) -m agentops_ref.apps.
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install corpus book student test check fix bench record clean
+.PHONY: help install corpus book student test check fix live bench record clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,11 @@ fix: $(INSTALLED) ## format the code and strip the notebooks
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 	@$(BOOK) hygiene --fix
+
+live: $(INSTALLED) $(CORPUS) ## fetch the weights, run a notebook on the live model, compare recordings
+	$(VENV)/bin/agentops models pull
+	$(PY) -m pytest --nbmake --nbmake-timeout=900 tests/notebooks
+	$(VENV)/bin/agentops record verify --sample 5
 
 bench: $(INSTALLED) $(CORPUS) ## measure; each benchmarks/*.py writes to _build/bench
 	@mkdir -p _build/bench

@@ -6,9 +6,11 @@ seconds, and syncing or searching needs none.
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import tempfile
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -95,13 +97,20 @@ class MlflowTracer:
 
     def connect(self) -> Any:
         """Point MLflow to the store and the experiment; return the module."""
-        import mlflow
+        with warnings.catch_warnings():
+            # Its progress bars look for widgets that a page of a book does not have.
+            warnings.filterwarnings("ignore", message="IProgress not found")
+            import mlflow
 
         if not self._connected or mlflow.get_tracking_uri() != self.uri:
             _prepare_sqlite(self.uri)
             mlflow.set_tracking_uri(self.uri)
             mlflow.set_registry_uri(self.uri)
+            told = logging.getLogger("mlflow.tracking.fluent")
+            level = told.level
+            told.setLevel(logging.WARNING)  # that an experiment is new, is no news to a user
             mlflow.set_experiment(self.experiment)
+            told.setLevel(level)
             self._connected = True
         return mlflow
 

@@ -10,9 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 # Before any library that reads them is imported; `agentops_ref.offline` has the list.
 import agentops_ref  # noqa: F401
+
+# What a busy machine is slow at is no property of the code.
+UNHURRIED = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+settings.register_profile("unhurried", deadline=None, suppress_health_check=UNHURRIED)
+settings.load_profile("unhurried")
 
 LOOPBACK = ("localhost", "127.", "::1", "0.0.0.0")
 ROOT = Path(__file__).resolve().parents[1]

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from pandas import DataFrame
+    from pandas.io.formats.style import Styler
 
 INK = "#767676"
 """Grey with a contrast of at least 4:1 on a white and on a near-black page."""
@@ -21,6 +23,12 @@ def say(name: str, value: Any) -> None:
     from myst_nb import glue
 
     glue(name, value.item() if hasattr(value, "item") else value, display=False)
+
+
+def texts(frame: DataFrame) -> Styler:
+    """Show a table of texts: aligned to the left, wrapped."""
+    look = "text-align: left; white-space: normal; vertical-align: top"
+    return frame.style.set_table_styles([{"selector": "th, td", "props": look}])
 
 
 def figure_style() -> None:

@@ -71,9 +71,7 @@ def walk(config: Config, options: Mapping[str, Any], bar: Bar) -> Iterator[Step]
     (docs / withdrawn["document"]).unlink()
     with bar() as progress:
         report = app.sync(progress=progress)
-    yield Step(
-        f"Change {changed['document']}, delete {withdrawn['document']}, sync again", sync=report
-    )
+    yield Step("Change one bulletin, delete another, sync again", sync=report)
     yield Step(
         "Ask about what changed",
         question=changed["question"],

@@ -272,6 +272,7 @@ def _quiet(concurrency: int) -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(warnings.catch_warnings())
         warnings.filterwarnings("ignore", module=r"mlflow\.")  # of MLflow itself, not of predict
+        warnings.filterwarnings("ignore", message="IProgress not found")
         from mlflow.genai.evaluation import base, harness
 
         stack.enter_context(patch.dict(os.environ, _ENVIRONMENT | workers))

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentops_ref.etl.chunk import chunk, chunk_id, kind_and_tenant, title_of
@@ -51,9 +51,7 @@ CONFIGS = st.builds(
     st.integers(60, 700),
     st.integers(0, 400),
 )
-LIGHT = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
-)
+LIGHT = settings(max_examples=60, derandomize=True)
 
 
 def letters(text: str) -> Counter[str]:

@@ -10,7 +10,7 @@ import uuid
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentops_ref.errors import OperatorError, TransientError
@@ -59,9 +59,7 @@ OPERATIONS = st.lists(
     ),
     max_size=14,
 )
-MANY = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+MANY = settings(max_examples=60)
 
 
 def play(sink: Sink, fresh: Sink, operations: list[tuple[str, str, str, str]], root: Path) -> None:

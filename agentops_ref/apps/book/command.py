@@ -91,13 +91,14 @@ def hygiene(layout: Layout, fix: bool) -> None:
     """Check that the notebooks are as they are to be committed."""
     from agentops_ref.apps.book.hygiene import check
 
-    lines = [f"{p.name}: {line}" for p in layout.sources() for line in check(p, fix=fix)]
+    notebooks = [*layout.sources(), *sorted(layout.root.glob("tests/notebooks/*.ipynb"))]
+    lines = [f"{path.name}: {line}" for path in notebooks for line in check(path, fix=fix)]
     for line in lines:
         click.echo(line, err=True)
     if lines:
         click.echo("`make fix` strips notebooks; titles and parameters are yours", err=True)
         sys.exit(1)
-    click.echo(f"{len(layout.sources())} notebooks are clean")
+    click.echo(f"{len(notebooks)} notebooks are clean")
 
 
 def _execute(

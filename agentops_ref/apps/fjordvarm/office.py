@@ -98,8 +98,9 @@ def render_docx(draft: Draft) -> Rendered:
     _slim(document)
     _core_properties(document.core_properties, draft)
     document.add_heading(draft.title, 0)
-    for key, value in draft.meta:
-        document.add_paragraph(f"{key}: {value}")
+    if draft.meta:
+        top = document.sections[0].header.paragraphs[0]
+        top.text = "\t\t".join(value for _, value in draft.meta)
     for block in draft.blocks:
         _docx_block(document, block)
     return Rendered(_saved(document, draft), (None,) * len(draft.marks))
