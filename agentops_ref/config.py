@@ -38,6 +38,8 @@ from agentops_ref.settings import (
 
 PREFIX = "AGENTOPS__"
 _REFERENCE = re.compile(r"\$\{([\w.]+)\}")
+# Up to the last @: a password that was not encoded may hold one, and a / as well.
+_PASSWORD = re.compile(r"(://[^:/@\s]*:)\S+@")
 
 
 @dataclass(frozen=True)
@@ -102,9 +104,13 @@ class Config:
         return path if path.is_absolute() else self.root / path
 
     def rows(self) -> Iterator[tuple[str, Any, str]]:
-        """Yield (dotted key, value, place) for every leaf, in the order of ``base.yaml``."""
+        """Yield (dotted key, value, place) for every leaf, in the order of ``base.yaml``.
+
+        For people to read: a password within an address is left out.
+        """
         for key, value in _leaves(self.settings.model_dump(mode="json")):
-            yield key, value, self.origins.get(key, "default")
+            shown = _PASSWORD.sub(r"\1***@", value) if isinstance(value, str) else value
+            yield key, shown, self.origins.get(key, "default")
 
 
 def load_config(

@@ -36,6 +36,22 @@ def test_later_layers_win_and_every_value_knows_its_origin(folder: Path) -> None
     assert all(place != "default" for _, place in rows.values())
 
 
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("postgresql://me:s3cret@host:5432/db", "postgresql://me:***@host:5432/db"),
+        ("postgresql://me:s3/c@ret@host/db", "postgresql://me:***@host/db"),
+        ("postgresql://:s3cret@/db?host=/run", "postgresql://:***@/db?host=/run"),
+        ("https://host:8080/a", "https://host:8080/a"),
+        ("postgresql://me@host/db", "postgresql://me@host/db"),
+    ],
+)
+def test_a_password_in_an_address_is_not_shown(folder: Path, uri: str, shown: str) -> None:
+    config = load_config(folder, overrides=[f"etl.sink.uri={uri}"], environ={})
+    assert config.settings.etl.sink.uri == uri
+    assert {key: value for key, value, _ in config.rows()}["etl.sink.uri"] == shown
+
+
 def test_without_overlay_the_project_base_is_used(folder: Path) -> None:
     assert load_config(folder, environ={}).retrieval.k == 7
 

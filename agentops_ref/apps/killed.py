@@ -56,7 +56,7 @@ def plain_sync(
     look = observe or (lambda name: None)
 
     def progress(stage: str, done: int, total: int) -> None:
-        if done == total // 2:
+        if 2 * done >= total:  # half-way through a stage, or at its end
             look(stage)
 
     return sync(

@@ -51,6 +51,7 @@ def this_package(
     from agentops_ref.etl.parse import parse
     from agentops_ref.records import Chunk
     from agentops_ref.settings import DeletionConfig
+    from agentops_ref.testing import ScriptedOcr
 
     def whole(elements: Any, document: str, version: str) -> list[Chunk]:
         text = "\n".join(element.text for element in elements)
@@ -58,7 +59,7 @@ def this_package(
 
     def run(model: Embeddings) -> None:
         recipes = Recipes(Recipe("parse", "1"), Recipe("chunk", "1"), Recipe("embed", "1"))
-        stages = Stages(lambda name, data: parse(name, data, ocr=None), whole, model, recipes)
+        stages = Stages(lambda name, data: parse(name, data, ocr=ScriptedOcr()), whole, model, recipes)
         sync(FolderSource(folder), sink, stages, DeletionConfig(listings=1, max_share=1.0))
 
     sink = MemorySink()

@@ -61,7 +61,7 @@ class AuditReport:
     """Documents whose rows were made anew or removed."""
     index_version: int = 0
 
-    def counts(self) -> dict[str, int]:
+    def counts(self) -> dict[Kind, int]:
         """Return how many findings there are of each kind that occurs."""
         return dict(Counter(finding.kind for finding in self.findings))
 

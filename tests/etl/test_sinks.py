@@ -358,8 +358,16 @@ def test_above_the_limit_the_index_is_extended(tmp_path: Path) -> None:
     assert ids(sink.search_text("beta alpha", 3)) == ["a.txt", "b.txt"]
 
 
-def test_a_reader_during_commits_sees_whole_versions_only(tmp_path: Path) -> None:
-    writer = LanceSink(tmp_path / "index")
+@pytest.mark.parametrize("kind", ["lancedb", "postgres"])
+def test_a_reader_during_commits_sees_whole_versions_only(
+    request: pytest.FixtureRequest, tmp_path: Path, kind: str
+) -> None:
+    where = request.getfixturevalue("index_uri") if kind == "postgres" else tmp_path / "index"
+
+    def connected() -> Sink:
+        return PostgresSink(where) if kind == "postgres" else LanceSink(where)
+
+    writer = connected()
     names = [f"{i}.txt" for i in range(6)]
 
     def generation(n: int) -> Commit:
@@ -371,7 +379,7 @@ def test_a_reader_during_commits_sees_whole_versions_only(tmp_path: Path) -> Non
     stop = threading.Event()
 
     def read() -> None:
-        reader = LanceSink(tmp_path / "index")
+        reader = connected()
         while not stop.is_set():
             try:
                 held = reader.snapshot()

@@ -93,8 +93,8 @@ class Server:
         return f"Server({self.name})"
 
     def masked(self, text: object) -> str:
-        """Return a message without the passwords that were used."""
-        shown = str(text).strip()
+        """Return a message on one line, without the passwords that were used."""
+        shown = " ".join(str(text).split())
         for secret in self._secrets:
             for form in (secret, quote(secret, safe=""), quote(secret)):
                 shown = shown.replace(form, "***")
