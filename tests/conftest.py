@@ -124,6 +124,10 @@ def _keep_out(event: str, arguments: tuple[Any, ...]) -> None:
         return
     path = arguments[0]
     if isinstance(path, str | os.PathLike) and "_build" in os.fsdecode(path):
+        # A bare name can be relative to another folder than the current one: pytest removes its
+        # temporary folders that way, and some tests make a _build of their own in theirs.
+        if os.fsdecode(path) == "_build":
+            return
         whole = Path(os.fsdecode(path)).absolute()
         if (ROOT / "_build") in (whole, *whole.parents):
             raise BuiltBefore(str(whole))

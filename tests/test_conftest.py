@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 from pathlib import Path
 
@@ -28,3 +29,6 @@ def test_no_test_looks_into_what_was_built(
         list((repo_root / "_build").iterdir())
     (tmp_path / "_build").mkdir()
     assert list((tmp_path / "_build").iterdir()) == [], "another _build is not meant"
+    shutil.rmtree(tmp_path / "_build")
+    (tmp_path / "old" / "_build").mkdir(parents=True)
+    shutil.rmtree(tmp_path / "old")
