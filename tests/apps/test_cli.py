@@ -63,13 +63,13 @@ def test_sync_creates_keeps_updates_and_deletes(agentops: Agentops, project: Pat
     code, out, _ = agentops("ingest", "sync", "--json")
     report = json.loads(out)
     assert code == 0
-    assert len(report["documents"]["created"]) == 2
+    assert len(report["created"]) == 2
     assert report["tables"]["parts"]["inserted"] == 2
 
     again = json.loads(agentops("ingest", "sync", "--json")[1])
-    assert again["documents"]["kept"] == 2
-    assert again["documents"]["index_version"] == report["documents"]["index_version"]
-    assert not any(again["documents"]["work"].values())
+    assert again["unchanged"] == 2
+    assert again["version"] == report["version"]
+    assert not any(again["work"].values())
     assert not any(again["tables"].values())
 
     (project / "docs/notes/torque.md").write_text("# Torque\n\nThe flare nut takes 20 Nm.\n")
@@ -202,3 +202,34 @@ def test_verification_says_what_share_is_identical(
 
 def flat(text: str) -> str:
     return " ".join(text.split())
+
+
+def test_looking_at_an_index_and_taking_it_back(agentops: Agentops, project: Path) -> None:
+    assert json.loads(agentops("ingest", "history", "--json")[1]) == {"versions": []}
+    planned = json.loads(agentops("ingest", "plan", "--json")[1])
+    assert [change["kind"] for change in planned["create"]] == ["create", "create"]
+    agentops("ingest", "sync")
+    status = json.loads(agentops("ingest", "status", "--json")[1])
+    assert (status["version"], status["documents"], status["quarantined"]) == (1, 2, [])
+    code, out, _ = agentops("ingest", "audit")
+    assert (code, "nothing disagrees" in out) == (0, True)
+    gone = sorted((project / "docs").rglob("*.*"))[0]
+    gone.unlink()
+    agentops("ingest", "sync", "--allow-mass-deletion")
+    assert json.loads(agentops("ingest", "status", "--json")[1])["documents"] == 1
+    back = json.loads(agentops("ingest", "rollback", "1", "--json")[1])
+    assert (back["version"], back["rolled_back_to"]) == (3, 1)
+    code, out, _ = agentops("ingest", "audit")
+    assert (code, gone.name in out) == (1, True)
+    lines = json.loads(agentops("ingest", "history", "--json")[1])["versions"]
+    assert [(line["number"], line["documents"]) for line in lines] == [(3, 2), (2, 1), (1, 2)]
+    code, _, err = agentops("ingest", "rollback", "9")
+    assert (code, "version 9" in err) == (1, True)
+
+
+def test_search_ranks_documents(agentops: Agentops, project: Path) -> None:
+    found = json.loads(agentops("search", "torque", "--k", "2", "--json")[1])
+    assert [result["rank"] for result in found["results"]] == [1, 2][: len(found["results"])]
+    assert found["version"] == 1
+    code, _, err = agentops("search", "torque", "--where", "kind")
+    assert (code, "COLUMN=VALUE" in err) == (2, True)
