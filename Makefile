@@ -14,7 +14,7 @@ BOOK := $(if $(MODE),AGENTOPS__MODELS__MODE=$(MODE)) $(PY) -m agentops_ref.apps.
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install corpus book student test check fix live bench record clean
+.PHONY: help install corpus book student test check fix live bench faults record clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,6 +71,9 @@ bench: $(INSTALLED) $(CORPUS) ## measure; each benchmarks/*.py writes to _build/
 	@for file in benchmarks/[!_]*.py; do test -f "$$file" || continue; \
 	  name=$$(basename "$$file" .py); echo "benchmarks.$$name"; \
 	  $(PY) -m "benchmarks.$$name" --out _build/bench || exit 1; done
+
+faults: $(INSTALLED) ## kill syncs at every write point and at 200 random instants; print what remains
+	$(PY) -m tests.etl.faults
 
 record: $(INSTALLED) $(CORPUS) ## record the models' answers again (needs the weights)
 	$(VENV)/bin/agentops record run

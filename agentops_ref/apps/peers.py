@@ -59,7 +59,8 @@ def this_package(
 
     def run(model: Embeddings) -> None:
         recipes = Recipes(Recipe("parse", "1"), Recipe("chunk", "1"), Recipe("embed", "1"))
-        stages = Stages(lambda name, data: parse(name, data, ocr=ScriptedOcr()), whole, model, recipes)
+        ocr = ScriptedOcr()
+        stages = Stages(lambda name, data: parse(name, data, ocr=ocr), whole, model, recipes)
         sync(FolderSource(folder), sink, stages, DeletionConfig(listings=1, max_share=1.0))
 
     sink = MemorySink()

@@ -11,7 +11,8 @@ import shutil
 import signal
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,12 @@ def syncs_for_ever(root: Path, place: str) -> None:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[ForkServerContext]:
+    with fork_server() as context:
+        yield context
+
+
+@contextmanager
+def fork_server() -> Iterator[ForkServerContext]:
     """Children are forked from a process that has the libraries loaded and no state of ours."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.etl.preload"])
@@ -140,6 +147,40 @@ def killed_at(
     return sink
 
 
+def killed_at_instants(
+    server: ForkServerContext, root: Path, place: str, delays: Iterable[float]
+) -> int:
+    """Kill one sync after another at work, so many seconds after its start; hold each to one state.
+
+    Returns the index version that was reached.
+    """
+    documents(root, NEW)
+    killed_sync(root, place, "never")
+    last = 0
+    for delay in delays:
+        child = server.Process(target=syncs_for_ever, args=(root, place))
+        child.start()
+        waited = threading.Event()
+        waited.wait(delay)
+        assert child.pid is not None
+        os.kill(child.pid, signal.SIGKILL)
+        child.join(TIMEOUT)
+        sink = sink_of(place)
+        assert sink.version >= last
+        last = sink.version
+        ledger = sink.ledger()
+        held = Counter(owner for owner, _, _ in sink.stored())
+        assert held == {name: entry.chunks for name, entry in ledger.items() if entry.chunks}
+        for name, entry in ledger.items():
+            found = {chunk.version for chunk in sink.chunks_of(name)}
+            assert found == {entry.content_hash[:12]}, "ledger and chunks are of one commit"
+        with sink.hold(wait=10):
+            pass
+    killed_sync(root, place, "never")
+    assert contents(sink_of(place)) == fresh(root)
+    return last
+
+
 @pytest.mark.parametrize("first", [True, False], ids=["first sync", "later sync"])
 @pytest.mark.parametrize("at", [*LANCE_STEPS, *STAGE_STEPS])
 def test_killed_at_a_boundary(
@@ -175,28 +216,5 @@ def test_killed_at_any_instant(
     place = str(tmp_path / "index")
     if kind == "postgres":
         place = request.getfixturevalue("index_uri")
-    documents(tmp_path, NEW)
-    killed_sync(tmp_path, place, "never")
-    last = 0
-    for delay in (0.12, 0.31, 0.2, 0.47, 0.26, 0.38):
-        child = server.Process(target=syncs_for_ever, args=(tmp_path, place))
-        child.start()
-        waited = threading.Event()
-        waited.wait(delay)
-        assert child.pid is not None
-        os.kill(child.pid, signal.SIGKILL)
-        child.join(TIMEOUT)
-        sink = sink_of(place)
-        assert sink.version >= last
-        last = sink.version
-        ledger = sink.ledger()
-        held = Counter(owner for owner, _, _ in sink.stored())
-        assert held == {name: entry.chunks for name, entry in ledger.items() if entry.chunks}
-        for name, entry in ledger.items():
-            found = {chunk.version for chunk in sink.chunks_of(name)}
-            assert found == {entry.content_hash[:12]}, "ledger and chunks are of one commit"
-        with sink.hold(wait=10):
-            pass
-    assert last > 1, "it was killed at work"
-    killed_sync(tmp_path, place, "never")
-    assert contents(sink_of(place)) == fresh(tmp_path)
+    delays = (0.12, 0.31, 0.2, 0.47, 0.26, 0.38)
+    assert killed_at_instants(server, tmp_path, place, delays) > 1, "it was killed at work"

@@ -1,0 +1,104 @@
+"""``make faults``: kill syncs at every write point and at random instants, and print what remains.
+
+The same functions as in `test_crash`. Ends with 1 on any mixture or loss. Writes the table to
+``_build/faults.json`` as well.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from tests.etl.postgres import postgres_server
+from tests.etl.test_crash import (
+    FIRST_STEPS,
+    LANCE_STEPS,
+    LANDED,
+    LATER_STEPS,
+    POSTGRES_STEPS,
+    STAGE_STEPS,
+    fork_server,
+    killed_at,
+    killed_at_instants,
+)
+
+OUT = Path("_build/faults.json")
+
+
+def steps(kind: str) -> Iterator[tuple[str, bool]]:
+    """Yield every point at which a sink of this kind is killed, and whether in a first sync."""
+    own = LANCE_STEPS if kind == "lancedb" else POSTGRES_STEPS
+    for first in (True, False):
+        extra = () if kind == "lancedb" else FIRST_STEPS if first else LATER_STEPS
+        for at in (*STAGE_STEPS, *own, *extra):
+            yield at, first
+
+
+def main() -> int:
+    """Run the matrix; 0 when every row holds."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--instants", type=int, default=200, help="random kills for each sink")
+    parser.add_argument("--seed", type=int, default=3)
+    asked = parser.parse_args()
+    rows: list[dict[str, Any]] = []
+    with ExitStack() as stack:
+        server = stack.enter_context(fork_server())
+        address = stack.enter_context(postgres_server())
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        for kind in ("lancedb", "postgres"):
+            for number, (at, first) in enumerate(steps(kind)):
+                root = folder / f"{kind}-{number}"
+                place = str(root / "index")
+                if kind == "postgres":
+                    place = f"{address}/postgres?schema=faults_{number}"
+                row = {"sink": kind, "killed at": at, "sync": "first" if first else "later"}
+                try:
+                    killed_at(server, root, place, at, first)
+                    row |= {"reader saw": "new" if at in LANDED else "old", "holds": True}
+                except AssertionError as error:
+                    row |= {"reader saw": f"MIXED OR LOST: {error}", "holds": False}
+                rows.append(row)
+                _print(row)
+            rows.append(_instants(server, folder, kind, address, asked.instants, asked.seed))
+            _print(rows[-1])
+    OUT.parent.mkdir(exist_ok=True)
+    OUT.write_text(json.dumps(rows, indent=1), encoding="utf-8")
+    broken = sum(not row["holds"] for row in rows)
+    print(f"{len(rows)} rows, {broken} broken; also in {OUT}")
+    return int(broken > 0)
+
+
+def _instants(
+    server: Any, folder: Path, kind: str, address: str, count: int, seed: int
+) -> dict[str, Any]:
+    rng = random.Random(seed)
+    place = str(folder / f"{kind}-instants" / "index")
+    if kind == "postgres":
+        place = f"{address}/postgres?schema=faults_instants"
+    started = time.perf_counter()
+    row: dict[str, Any] = {"sink": kind, "killed at": f"{count} random instants", "sync": "any"}
+    try:
+        delays = [rng.uniform(0.02, 0.4) for _ in range(count)]
+        reached = killed_at_instants(server, folder / f"{kind}-instants", place, delays)
+        row |= {"reader saw": f"whole versions, up to {reached}", "holds": True}
+    except AssertionError as error:
+        row |= {"reader saw": f"MIXED OR LOST: {error}", "holds": False}
+    return row | {"seconds": round(time.perf_counter() - started, 1)}
+
+
+def _print(row: dict[str, Any]) -> None:
+    what = str(row["reader saw"]).splitlines()[0][:30]
+    ends = "equal to a rebuild" if row["holds"] else "BROKEN"
+    print(f"{row['sink']:9}{row['killed at']:21}{row['sync']:7}{what:27}{ends}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
