@@ -227,6 +227,22 @@ class App:
 
         return Searcher(self.index, self.embeddings, self.config.retrieval)
 
+    def langchain_retriever(
+        self, *, k: int | None = None, filters: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Return the index as a LangChain `BaseRetriever`."""
+        from agentops_ref.etl.adapters.langchain import IndexRetriever
+
+        return IndexRetriever(search=self.search, k=k, filters=filters)
+
+    def llama_index_retriever(
+        self, *, k: int | None = None, filters: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Return the index as a LlamaIndex `BaseRetriever`."""
+        from agentops_ref.etl.adapters.llama_index import IndexRetriever
+
+        return IndexRetriever(self.search, k=k, filters=filters)
+
     # --- tables ---------------------------------------------------------------------------
 
     @cached_property

@@ -17,7 +17,7 @@ from agentops_ref.settings import ChunkConfig, DeletionConfig
 from agentops_ref.testing import HashEmbeddings, ScriptedOcr
 from benchmarks._report import seconds, write
 
-FILES = 2_000
+FILES = 20_000
 REPEATS = 15
 
 
@@ -37,7 +37,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         root = Path(place) / "docs"
         for index in range(FILES):
-            file = root / f"{index % 20:02d}" / f"{index}.txt"
+            file = root / f"{index % 200:03d}" / f"{index}.txt"
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(f"Note {index}: the flare nut takes {index % 90} Nm.\n")
         embeddings = HashEmbeddings(32)

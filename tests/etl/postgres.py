@@ -29,7 +29,7 @@ def postgres_server() -> Iterator[str]:
     """
     root = os.geteuid() == 0
     as_whom: dict[str, Any] = {"user": "nobody", "extra_groups": []} if root else {}
-    folder = Path(tempfile.mkdtemp(prefix="agentops-pg-"))
+    folder = Path(tempfile.mkdtemp(prefix="agentops-pg-", dir=_place_for_all() if root else None))
     try:
         programs = _programs(folder, as_whom)
         (folder / "password").write_text(PASSWORD)
@@ -82,6 +82,16 @@ def _programs(folder: Path, as_whom: dict[str, Any]) -> Path:
         programs = folder / "wheel" / programs.relative_to(site)
         folder.chmod(0o755)
     return programs
+
+
+def _place_for_all() -> Path:
+    """Return a temporary folder that every user can reach; that of root may be root's alone."""
+    places = [Path(place) for place in (tempfile.gettempdir(), "/tmp", "/var/tmp", "/dev/shm")]
+    return next(
+        place
+        for place in places
+        if place.is_dir() and all(p.stat().st_mode & 0o001 for p in (place, *place.parents))
+    )
 
 
 def _free_port() -> int:
