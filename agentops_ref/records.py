@@ -115,6 +115,8 @@ class SyncReport:
     deleted: tuple[str, ...] = ()
     tombstoned: tuple[str, ...] = ()
     """Missing from the listing, still served, removed after enough complete listings."""
+    renamed: tuple[tuple[str, str], ...] = ()
+    """(old name, new name): the old one is in ``deleted`` too, the new one in ``created``."""
     quarantined: tuple[tuple[str, str], ...] = ()
     """(document, reason) pairs."""
     unchanged: int = 0

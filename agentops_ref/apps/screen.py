@@ -73,6 +73,8 @@ def sync_report(out: Console, report: SyncReport) -> None:
         for sign, documents in named:
             for document in documents:
                 out.print(f"  {sign} {document}", markup=False)
+        for old, new in report.renamed:
+            out.print(f"  > {old} is now {new}", markup=False)
     for document, reason in report.quarantined:
         out.print(f"  ! {document}: {reason}", markup=False, style="red")
 

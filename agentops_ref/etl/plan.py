@@ -28,8 +28,15 @@ class Plan:
     """Missing from the listing and still served; as changes they are of kind "keep"."""
     entries: tuple[LedgerEntry, ...] = ()
     """Ledger entries whose count of missing listings moved."""
+    renamed: tuple[tuple[str, str], ...] = ()
+    """(old name, new name) pairs; the old one is among ``delete``, the new one in ``create``."""
     refused: str = ""
     """Why nothing is done at all; empty otherwise."""
+
+    @property
+    def gone(self) -> tuple[Change, ...]:
+        """Documents that the listing lacks."""
+        return tuple(sorted(self.delete + self.tombstone, key=lambda change: change.document))
 
     @property
     def work(self) -> tuple[Change, ...]:
@@ -60,14 +67,21 @@ def diff(
     Returns
     -------
     Plan
-        With ``refused`` set and no changes when the listing is incomplete or drops too much.
+        With ``refused`` set and no changes when the listing is incomplete or drops too much. It
+        shows a renamed document as a new and a missing one, as only reading tells; see
+        `with_renames`.
     """
     listed = {item.document: item for item in listing.items}
-    missing = [name for name in ledger if name not in listed]
-    refused = _refusal(listing, len(missing), len(ledger), deletion, allow_mass_deletion)
+    missing = ledger.keys() - listed.keys()
+    refused = ""
+    if not listing.complete:
+        refused = f"the listing of {listing.source} is incomplete ({listing.problem})"
+    elif not allow_mass_deletion:
+        # A new document may turn out to be a missing one under another name (`with_renames`).
+        renames = min(len(missing), len(listed.keys() - ledger.keys()))
+        refused = _too_many(len(missing) - renames, ledger, deletion, listing.source)
     if refused:
-        kept = tuple(Change("keep", name, "sync refused") for name in sorted(ledger))
-        return Plan(keep=kept, refused=refused)
+        return _refuse(refused, ledger)
 
     create, update, delete, keep, tombstone = [], [], [], [], []
     entries = []
@@ -94,20 +108,75 @@ def diff(
     )
 
 
-def _refusal(
-    listing: Listing, missing: int, indexed: int, deletion: DeletionConfig, allowed: bool
+def with_renames(
+    plan: Plan,
+    ledger: Mapping[str, LedgerEntry],
+    contents: Mapping[str, str],
+    deletion: DeletionConfig,
+    source: str,
+    *,
+    allow_mass_deletion: bool = False,
+) -> Plan:
+    """Recognise renamed documents once the new ones have been read.
+
+    A missing document whose content has come up under a new name is not lost, so that it neither
+    waits for further listings nor counts for the guard: a renamed folder is no mass deletion.
+
+    Parameters
+    ----------
+    contents
+        New document → content hash, of those that could be read and parsed.
+
+    Returns
+    -------
+    Plan
+        Refused when too many documents are missing that were not renamed.
+    """
+    if plan.refused:
+        return plan
+    new: dict[str, list[str]] = {}
+    for name in sorted(contents, reverse=True):
+        new.setdefault(contents[name], []).append(name)
+    renamed = {}
+    for change in plan.gone:
+        if names := new.get(ledger[change.document].content_hash):
+            renamed[change.document] = names.pop()
+    lost = len(plan.gone) - len(renamed)
+    if not allow_mass_deletion and (refused := _too_many(lost, ledger, deletion, source)):
+        return _refuse(refused, ledger)
+    delete = [change for change in plan.delete if change.document not in renamed]
+    delete += [Change("delete", old, f"renamed to {new}") for old, new in renamed.items()]
+    return replace(
+        plan,
+        delete=tuple(sorted(delete, key=lambda change: change.document)),
+        tombstone=tuple(change for change in plan.tombstone if change.document not in renamed),
+        entries=tuple(entry for entry in plan.entries if entry.document not in renamed),
+        renamed=tuple(renamed.items()),
+    )
+
+
+def _too_many(
+    missing: int, ledger: Mapping[str, LedgerEntry], deletion: DeletionConfig, source: str
 ) -> str:
-    if not listing.complete:
-        return f"the listing of {listing.source} is incomplete ({listing.problem})"
     # Counted are all missing documents, not only those that are due: a listing that lost half of
-    # the source is not to be believed the first time either.
-    if missing > deletion.max_share * indexed and not allowed:
-        return (
-            f"the listing of {listing.source} lacks {missing} of {indexed} indexed documents, more "
-            f"than the allowed share of {deletion.max_share:g}; if they are to go, "
-            "run with --allow-mass-deletion"
-        )
-    return ""
+    # the source is not to be believed the first time either. One document may always go, or a
+    # folder of three could never lose any; but not the last one: nothing at all is an unmounted
+    # disk far more often than a decision.
+    allowed = deletion.max_share * len(ledger)
+    if deletion.max_share and len(ledger) > 1:
+        allowed = max(allowed, 1)
+    if missing <= allowed:
+        return ""
+    return (
+        f"the listing of {source} lacks {missing} of {len(ledger)} indexed documents, more "
+        f"than the allowed share of {deletion.max_share:g}; if they are to go, "
+        "run with --allow-mass-deletion"
+    )
+
+
+def _refuse(reason: str, ledger: Mapping[str, LedgerEntry]) -> Plan:
+    kept = tuple(Change("keep", name, "sync refused") for name in sorted(ledger))
+    return Plan(keep=kept, refused=reason)
 
 
 def _reason(entry: LedgerEntry, fingerprint: str, recipe: str) -> str:

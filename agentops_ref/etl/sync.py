@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from agentops_ref.errors import AgentOpsError, DocumentError
-from agentops_ref.etl.plan import Plan, diff, settled_digest
+from agentops_ref.etl.plan import Plan, diff, settled_digest, with_renames
 from agentops_ref.etl.recipe import changed_stages, content_hash
 from agentops_ref.etl.sinks.base import Commit, Rows, Sink, Snapshot, searchable
 from agentops_ref.etl.sources import Source
@@ -80,6 +80,18 @@ def sync(
         if not plan.refused:
             fingerprints = {item.document: item.fingerprint for item in listing.items}
             _prepare(source, held, stages, plan, ledger, fingerprints, drafts, tell)
+            contents = {entry.document: entry.content_hash for entry, _ in drafts.replaced}
+            plan = with_renames(
+                plan,
+                ledger,
+                {name: contents[name] for name in drafts.created},
+                deletion,
+                source.name,
+                allow_mass_deletion=allow_mass_deletion,
+            )
+            if plan.refused:
+                drafts = _Drafts()  # what was parsed stays in the cache
+            _keep(held, stages, plan, ledger, drafts)
         state = _state(ledger, plan, drafts)
         settled = not plan.refused and _settled(state, listing, stages.recipe)
         commit = _commit(stages, plan, drafts, digest if settled else "", tell)
@@ -134,6 +146,12 @@ def _prepare(
         drafts.replaced.append((entry, chunks))
         (drafts.created if old is None else drafts.updated).append(name)
     tell("parse", len(plan.work), len(plan.work))
+
+
+def _keep(
+    held: Snapshot, stages: Stages, plan: Plan, ledger: dict[str, LedgerEntry], drafts: _Drafts
+) -> None:
+    """Note what is missing and still served, and what is there again."""
     moved = {entry.document: entry for entry in plan.entries}
     for change in plan.tombstone:
         name = change.document
@@ -210,10 +228,9 @@ def _retain(
     """
     if old is not None and "embed" in changed_stages(old.recipe, stages.recipe):
         chunks = tuple(held.chunks_of(entry.document))
-        parse, chunk, _ = old.recipe.split(".")
-        if not entry.error:
-            embed = stages.recipe.rpartition(".")[2]
-            entry = replace(entry, recipe=f"{parse}.{chunk}.{embed}")
+        # The ledger always says which model the vectors are of, whatever else is out of date.
+        parse, chunk, _ = entry.recipe.split(".")
+        entry = replace(entry, recipe=f"{parse}.{chunk}.{stages.recipes.embed.hash}")
         drafts.replaced.append((entry, chunks))
     elif entry != old:
         drafts.entries.append(entry)
@@ -273,6 +290,7 @@ def _report(
         updated=tuple(drafts.updated),
         deleted=deleted,
         tombstoned=tombstoned,
+        renamed=plan.renamed,
         quarantined=tuple((e.document, e.error) for e in state.values() if e.error),
         unchanged=sum(1 for e in state.values() if e.document not in touched and not e.error),
         refused=plan.refused,

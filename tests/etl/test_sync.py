@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from agentops_ref.errors import OperatorError, TransientError
 from agentops_ref.etl import FolderSource, LanceSink, MemorySink, Sink, audit, diff, sync
 from agentops_ref.etl.naive import append
+from agentops_ref.etl.plan import with_renames
 from agentops_ref.etl.sinks import PostgresSink
 from agentops_ref.etl.sinks.base import Snapshot
 from agentops_ref.etl.stages import Stages
@@ -318,7 +319,56 @@ def test_diff_is_a_function_of_listing_and_ledger() -> None:
     assert [c.document for c in plan.keep] == ["same"]
     plan = diff(listing, ledger, "p.c.E", DeletionConfig(listings=1, max_share=0.7))
     assert ("same", "recipe changed: embed") in [(c.document, c.reason) for c in plan.update]
-    assert diff(listing, ledger, "p.c.e", DeletionConfig(listings=1, max_share=0.6)).refused
+    few = Listing("s", listing.items[1:])
+    assert diff(few, ledger, "p.c.e", DeletionConfig(listings=1, max_share=0.6)).refused
+
+
+def test_a_new_document_may_be_a_missing_one_under_another_name() -> None:
+    ledger = {name: LedgerEntry(name, "1", f"h{name}", "p.c.e", 1) for name in "abcd"}
+    listing = Listing("s", tuple(SourceItem(name, "1", 1) for name in ("a", "x", "y", "z")))
+    patient = DeletionConfig(listings=2, max_share=0.3)
+    plan = diff(listing, ledger, "p.c.e", patient)
+    assert not plan.refused
+    assert [c.document for c in plan.tombstone] == ["b", "c", "d"]
+    told = with_renames(plan, ledger, {"x": "hb", "y": "hc", "z": "new"}, patient, "s")
+    assert told.renamed == (("b", "x"), ("c", "y"))
+    assert [(c.document, c.reason) for c in told.delete] == [
+        ("b", "renamed to x"),
+        ("c", "renamed to y"),
+    ]
+    assert [c.document for c in told.tombstone] == ["d"]
+    assert [(e.document, e.missing) for e in told.entries] == [("d", 1)]
+    lost = with_renames(plan, ledger, {"x": "hb", "y": "new", "z": "new"}, patient, "s")
+    assert "lacks 2 of 4" in lost.refused
+    assert (lost.delete, lost.create) == ((), ())
+    assert not with_renames(plan, ledger, {}, patient, "s", allow_mass_deletion=True).refused
+
+
+def test_one_document_may_always_go_but_not_the_last() -> None:
+    careful = DeletionConfig(listings=1, max_share=0.3)
+    two = {name: LedgerEntry(name, "1", name, "p.c.e", 1) for name in "ab"}
+    listing = Listing("s", (SourceItem("a", "1", 1),))
+    assert [c.document for c in diff(listing, two, "p.c.e", careful).delete] == ["b"]
+    assert diff(listing, two, "p.c.e", DeletionConfig(listings=1, max_share=0)).refused
+    assert diff(Listing("s", ()), {"a": two["a"]}, "p.c.e", careful).refused
+
+
+def test_a_renamed_folder_is_no_mass_deletion(docs: Path, tmp_path: Path) -> None:
+    sink, stages = MemorySink(), make_stages(tmp_path / "cache")
+    careful = DeletionConfig(listings=3, max_share=0.3)
+    sync(FolderSource(docs), sink, stages, careful)
+    (docs / "manuals").rename(docs / "handbooks")
+    report = sync(FolderSource(docs), sink, stages, careful)
+    assert report.renamed == (
+        ("manuals/b.txt", "handbooks/b.txt"),
+        ("manuals/nord.txt", "handbooks/nord.txt"),
+    )
+    assert (report.refused, report.tombstoned) == ("", ())
+    assert report.work["parse"] == 0
+    assert set(sink.ledger()) == {"a.txt", "c.txt", "handbooks/b.txt", "handbooks/nord.txt"}
+    fresh = MemorySink()
+    run(docs, fresh)
+    assert contents(sink) == contents(fresh)
 
 
 # --- a document that cannot be used -----------------------------------------------------------
@@ -365,6 +415,19 @@ def test_what_stays_is_embedded_anew_with_a_new_model(docs: Path) -> None:
     assert report.tombstoned == ("c.txt",)
     assert {rows.vectors.shape[1] for rows in sink.snapshot().documents.values()} == {24}  # type: ignore[attr-defined]
     assert len({entry.recipe.split(".")[2] for entry in sink.ledger().values()}) == 1
+
+
+def test_a_quarantined_and_missing_document_follows_the_model_there_and_back(docs: Path) -> None:
+    """Found by a random history: its ledger entry named the model before the last one."""
+    sink, patient = MemorySink(), DeletionConfig(listings=9, max_share=0.5)
+    sync(FolderSource(docs), sink, make_stages(model="m1"), patient)
+    write(docs, {"a.txt": "broken"})
+    sync(FolderSource(docs), sink, make_stages(model="m1"), patient)
+    (docs / "a.txt").unlink()
+    for model, dimensions in (("m2", 12), ("m1", 16)):
+        sync(FolderSource(docs), sink, make_stages(model=model, dimensions=dimensions), patient)
+        assert {len(vector) for _, _, vector in sink.stored()} == {dimensions}
+    assert len(sink.chunks_of("a.txt")) == 2
 
 
 def test_a_document_that_goes_away_after_the_listing_is_left_for_the_next_one(docs: Path) -> None:

@@ -84,6 +84,7 @@ def sync(session: Session, allow_mass_deletion: bool, wait: float, as_json: bool
                 "updated": report.updated,
                 "deleted": report.deleted,
                 "tombstoned": report.tombstoned,
+                "renamed": [{"from": old, "to": new} for old, new in report.renamed],
                 "unchanged": report.unchanged,
                 "quarantined": [{"document": d, "reason": why} for d, why in report.quarantined],
                 "refused": report.refused,
