@@ -105,6 +105,39 @@ class MemoryPlace:
 _NUMBERS = itertools.count()
 
 
+class BucketPlace:
+    """A bucket of an S3 server on loopback (moto's: the published API, not Amazon's service)."""
+
+    prefix, cheap = "", True
+
+    def __init__(self, server: Any) -> None:
+        self.content_reads = 0
+        self.server, self.bucket = server, f"place{next(_NUMBERS)}"
+        host, port = server.get_host_and_port()
+        options = {
+            "key": "key", "secret": "secret", "endpoint_url": f"http://{host}:{port}",
+            "client_kwargs": {"region_name": "eu-north-1"},
+            "config_kwargs": {"retries": {"max_attempts": 1}},
+        }  # fmt: skip
+        self.files = fsspec.filesystem("s3", skip_instance_cache=True, **options)
+        self.files.mkdir(self.bucket)
+        self.source = FilesSource(f"s3://{self.bucket}/docs", **options)
+
+    def put(self, name: str, text: str) -> None:
+        self.files.pipe_file(f"{self.bucket}/docs/{name}", text.encode())
+
+    def remove(self, name: str) -> None:
+        self.files.rm_file(f"{self.bucket}/docs/{name}")
+
+    @contextmanager
+    def outage(self) -> Iterator[None]:
+        """A key that is no longer valid."""
+        from moto.core.authorization import enable_iam_authentication
+
+        with enable_iam_authentication():
+            yield
+
+
 class Site:
     """A web site on loopback. What it answers can be set address by address."""
 

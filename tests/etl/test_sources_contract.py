@@ -10,12 +10,13 @@ import pytest
 from agentops_ref.etl import MemorySink, sync
 from agentops_ref.etl.sources import FilesSource, FolderSource
 from tests.etl.fakes import AT_ONCE, contents, make_stages
-from tests.etl.places import FolderPlace, MemoryPlace, Place, SitePlace, TablePlace
+from tests.etl.places import BucketPlace, FolderPlace, MemoryPlace, Place, SitePlace, TablePlace
 
 KINDS = (
     "folder",
     "file",
     "memory",
+    "s3",
     "http",
     "http modified",
     "http bare",
@@ -37,6 +38,8 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
         yield TablePlace(tmp_path, version=bool(how))
     elif kind == "memory":
         yield MemoryPlace()
+    elif kind == "s3":
+        yield BucketPlace(request.getfixturevalue("s3_server"))
     else:
         yield FolderPlace(tmp_path / "docs", url=kind == "file")
 

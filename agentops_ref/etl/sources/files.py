@@ -118,13 +118,12 @@ class FilesSource:
         return data
 
     def _walk(self, problems: MutableSequence[str]) -> Iterator[SourceItem]:
-        if not self._files.exists(self._base):
-            raise OperatorError(f"nothing at {self.name} to read documents from")
-
         def note(error: OSError) -> None:
             problems.append(f"cannot list {self.name}: {error}")
 
         try:
+            if not self._files.exists(self._base):
+                raise OperatorError(f"nothing at {self.name} to read documents from")
             for folder, folders, files in self._files.walk(self._base, detail=True, on_error=note):
                 for name in [n for n in folders if self._pruned(f"{folder}/{n}")]:
                     del folders[name]
