@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
+from platform import python_version
 
 import numpy as np
 
@@ -28,8 +31,20 @@ def ratio(ours: list[float], theirs: list[float], *, seed: int = 0) -> tuple[flo
     return float(np.median(pairs[0]) / np.median(pairs[1])), float(low), float(high)
 
 
-def write(name: str, against: str, ours: list[float], theirs: list[float], **more: object) -> None:
-    """Write ``<out>/<name>.json`` and print the line; ``--out`` is read from the command line."""
+def write(
+    name: str,
+    against: str,
+    ours: list[float],
+    theirs: list[float],
+    *,
+    what: str,
+    target: float | None = None,
+    **more: object,
+) -> None:
+    """Write ``<out>/<name>.json`` and print the line; ``--out`` is read from the command line.
+
+    ``what`` says in a few words what was done; ``target`` is the ratio that was aimed at.
+    """
     parser = argparse.ArgumentParser(description=name)
     parser.add_argument("--out", type=Path, default=Path("_build/bench"))
     out = parser.parse_args().out
@@ -43,9 +58,15 @@ def write(name: str, against: str, ours: list[float], theirs: list[float], **mor
         "n": len(ours),
         "seconds_ours": round(float(np.median(ours)), 6),
         "seconds_theirs": round(float(np.median(theirs)), 6),
-        "machine": f"{platform.machine()}, Python {platform.python_version()}",
+        "what": what,
+        "target": target,
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {python_version()}",
+        "measured": datetime.now(UTC).date().isoformat(),
         **more,
     }
     out.mkdir(parents=True, exist_ok=True)
     (out / f"{name}.json").write_text(f"{json.dumps(report, indent=1)}\n", encoding="utf-8")
-    print(f"{name}: {middle:.2f} times {against} ({low:.2f} to {high:.2f}, n = {len(ours)})")
+    aim = (
+        "" if target is None else f", aimed at {target:g}: {'met' if high <= target else 'MISSED'}"
+    )
+    print(f"{name}: {middle:.3g} x {against} ({low:.3g} to {high:.3g}, n = {len(ours)}){aim}")
