@@ -40,7 +40,7 @@ from agentops_ref.etl.sinks.lance_rows import (
     CHUNK_COLUMNS,
     Head,
     chunk_of,
-    entry_of,
+    entries_of,
     head_of,
     head_row,
     head_table,
@@ -64,8 +64,8 @@ class LanceSnapshot:
         self._table, self.version, self.digest = table, head.version, head.digest
 
     def ledger(self) -> dict[str, LedgerEntry]:
-        rows = self._rows("row_kind = 'ledger'", ["payload"])
-        entries = [entry_of(row["payload"]) for row in rows]
+        search = self._table.search().where("row_kind = 'ledger'").select(["payload"])
+        entries = entries_of(search.limit(None).to_arrow()["payload"].to_pylist())
         return {entry.document: entry for entry in sorted(entries, key=lambda e: e.document)}
 
     def search_vector(
