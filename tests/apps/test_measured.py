@@ -10,7 +10,7 @@ import pytest
 
 from agentops_ref.apps.measured import RESULTS, Ratio, faults, number, ratios, table
 from agentops_ref.errors import OperatorError
-from tests.etl.faults import SINKS, steps
+from tests.etl.test_crash import WRITE_POINTS, points
 
 
 def test_every_published_ratio_is_one_of_a_benchmark_that_is_here(repo_root: Path) -> None:
@@ -33,8 +33,8 @@ def test_the_published_crash_matrix_has_each_write_point_that_the_sinks_have(
         for row in rows
         if "instants" not in row["killed at"]
     }
-    assert shown == {(kind, at, first) for kind in SINKS for at, first in steps(kind)}
-    assert sum(row["killed at"] == "200 random instants" for row in rows) == len(SINKS)
+    assert shown == {(kind, at, first) for kind in WRITE_POINTS for at, first in points(kind)}
+    assert sum(row["killed at"] == "200 random instants" for row in rows) == len(WRITE_POINTS)
     assert all(row["holds"] for row in rows)
 
 

@@ -12,34 +12,20 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
+from tests.etl.databricks import VectorSearchServer
 from tests.etl.postgres import postgres_server
 from tests.etl.test_crash import (
-    FIRST_STEPS,
-    LANCE_STEPS,
     LANDED,
-    LATER_STEPS,
-    POSTGRES_STEPS,
-    STAGE_STEPS,
+    WRITE_POINTS,
     fork_server,
     killed_at,
     killed_at_instants,
+    points,
 )
-
-SINKS = ("lancedb", "postgres")
-
-
-def steps(kind: str) -> Iterator[tuple[str, bool]]:
-    """Yield every point at which a sink of this kind is killed, and whether in a first sync."""
-    own = LANCE_STEPS if kind == "lancedb" else POSTGRES_STEPS
-    for first in (True, False):
-        extra = () if kind == "lancedb" else FIRST_STEPS if first else LATER_STEPS
-        for at in (*STAGE_STEPS, *own, *extra):
-            yield at, first
 
 
 def main() -> int:
@@ -53,22 +39,29 @@ def main() -> int:
     with ExitStack() as stack:
         server = stack.enter_context(fork_server())
         address = stack.enter_context(postgres_server())
+        service = stack.enter_context(closing(VectorSearchServer()))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        for kind in SINKS:
-            for number, (at, first) in enumerate(steps(kind)):
-                root = folder / f"{kind}-{number}"
-                place = str(root / "index")
-                if kind == "postgres":
-                    place = f"{address}/postgres?schema=faults_{number}"
+
+        def place(kind: str, name: str) -> str:
+            return {
+                "lancedb": str(folder / f"{kind}-{name}" / "index"),
+                "postgres": f"{address}/postgres?schema=faults_{name}",
+                "databricks": service.address(f"faults_{name}"),
+            }[kind]
+
+        for kind in WRITE_POINTS:
+            for number, (at, first) in enumerate(points(kind)):
+                root, where = folder / f"{kind}-{number}", place(kind, str(number))
                 row = {"sink": kind, "killed at": at, "sync": "first" if first else "later"}
                 try:
-                    killed_at(server, root, place, at, first)
+                    killed_at(server, root, where, at, first)
                     row |= {"reader saw": "new" if at in LANDED else "old", "holds": True}
                 except AssertionError as error:
                     row |= {"reader saw": f"MIXED OR LOST: {error}", "holds": False}
                 rows.append(row)
                 _print(row)
-            rows.append(_instants(server, folder, kind, address, asked.instants, asked.seed))
+            root, where = folder / f"{kind}-instants", place(kind, "instants")
+            rows.append(_instants(server, root, kind, where, asked.instants, asked.seed))
             _print(rows[-1])
     asked.out.parent.mkdir(parents=True, exist_ok=True)
     asked.out.write_text(f"{json.dumps(rows, indent=1)}\n", encoding="utf-8")
@@ -78,17 +71,14 @@ def main() -> int:
 
 
 def _instants(
-    server: Any, folder: Path, kind: str, address: str, count: int, seed: int
+    server: Any, root: Path, kind: str, place: str, count: int, seed: int
 ) -> dict[str, Any]:
     rng = random.Random(seed)
-    place = str(folder / f"{kind}-instants" / "index")
-    if kind == "postgres":
-        place = f"{address}/postgres?schema=faults_instants"
     started = time.perf_counter()
     row: dict[str, Any] = {"sink": kind, "killed at": f"{count} random instants", "sync": "any"}
     try:
         delays = [rng.uniform(0.02, 0.4) for _ in range(count)]
-        reached = killed_at_instants(server, folder / f"{kind}-instants", place, delays)
+        reached = killed_at_instants(server, root, place, delays)
         row |= {"reader saw": f"whole versions, up to {reached}", "holds": True}
     except AssertionError as error:
         row |= {"reader saw": f"MIXED OR LOST: {error}", "holds": False}
@@ -98,7 +88,7 @@ def _instants(
 def _print(row: dict[str, Any]) -> None:
     what = str(row["reader saw"]).splitlines()[0][:30]
     ends = "equal to a rebuild" if row["holds"] else "BROKEN"
-    print(f"{row['sink']:9}{row['killed at']:21}{row['sync']:7}{what:27}{ends}", flush=True)
+    print(f"{row['sink']:11}{row['killed at']:21}{row['sync']:7}{what:27}{ends}", flush=True)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import warnings
 # LanceDB renews its threads in a forked process and says so.
 warnings.filterwarnings("ignore", message="lancedb fork support", category=RuntimeWarning)
 
+import databricks.sdk.service.vectorsearch  # noqa: E402, F401
 import lancedb  # noqa: E402
 import lancedb.index  # noqa: E402, F401
 import psycopg  # noqa: E402, F401

@@ -11,7 +11,7 @@ import pytest
 from agentops_ref.errors import OperatorError
 from agentops_ref.etl import FolderSource, LanceSink, MemorySink, Sink, audit, sync
 from agentops_ref.etl.audit import MEANING, AuditReport
-from agentops_ref.etl.sinks import PostgresSink
+from agentops_ref.etl.sinks import DatabricksSink, PostgresSink
 from agentops_ref.etl.sinks.base import Commit, Rows
 from agentops_ref.records import Chunk, LedgerEntry, Listing, SourceItem
 from tests.etl.fakes import AT_ONCE, contents, make_stages, write
@@ -24,11 +24,13 @@ def docs(tmp_path: Path) -> Path:
     return write(tmp_path / "docs", DOCS)
 
 
-@pytest.fixture(params=["memory", "lancedb", "postgres"])
+@pytest.fixture(params=["memory", "lancedb", "postgres", "databricks"])
 def sink(request: pytest.FixtureRequest, tmp_path: Path, docs: Path) -> Sink:
     made: Sink = MemorySink() if request.param == "memory" else LanceSink(tmp_path / "index")
     if request.param == "postgres":
         made = PostgresSink(request.getfixturevalue("index_uri"))
+    if request.param == "databricks":
+        made = DatabricksSink(request.getfixturevalue("vector_search_uri"))
     sync(FolderSource(docs), made, make_stages(), AT_ONCE)
     return made
 

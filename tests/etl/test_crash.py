@@ -21,7 +21,8 @@ import pytest
 
 from agentops_ref.errors import OperatorError
 from agentops_ref.etl import FolderSource, LanceSink, MemorySink, sync
-from agentops_ref.etl.sinks import PostgresSink
+from agentops_ref.etl.sinks import DatabricksSink, PostgresSink
+from tests.etl.databricks import TOKEN, VectorSearchServer
 from tests.etl.fakes import AT_ONCE, contents, make_stages, write
 
 OLD = {"a.txt": "alpha\nbeta", "b.txt": "withdrawn 18 Nm", "c.txt": "gamma"}
@@ -35,9 +36,17 @@ POSTGRES_STEPS = (
     "head written",
     "after commit",
 )
-FIRST_STEPS = ("tables made", "before index", "after index")
-LATER_STEPS = ("before prune", "after prune")
-LANDED = {"after commit", "before index", "after index", "write done", *LATER_STEPS}
+DATABRICKS_STEPS = (
+    "before commit",
+    "mark written",
+    "chunks written",
+    "ledger written",
+    "old rows ended",
+    "before head",
+    "after commit",
+)
+PRUNE_STEPS = ("before prune", "after prune")
+LANDED = {"after commit", "before index", "after index", "write done", *PRUNE_STEPS}
 STAGE_STEPS = (
     "list started",
     "list done",
@@ -48,11 +57,32 @@ STAGE_STEPS = (
     "write started",
     "write done",
 )
+WRITE_POINTS: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
+    "lancedb": (LANCE_STEPS, (), ()),
+    "postgres": (POSTGRES_STEPS, ("tables made", "before index", "after index"), PRUNE_STEPS),
+    "databricks": (DATABRICKS_STEPS, ("index made",), PRUNE_STEPS),
+}
+"""Sink → its write points in any sync, in a first one only, in a later one only."""
 TIMEOUT = 60
 
 
-def sink_of(place: str, observe: Callable[[str], None] | None = None) -> LanceSink | PostgresSink:
-    """Return the index at a folder or at a database; one that does all that it can do."""
+def points(kind: str) -> list[tuple[str, bool]]:
+    """Return every point at which a sink of a kind is killed, and whether in a first sync."""
+    always, first, later = WRITE_POINTS[kind]
+    return [
+        *[(at, True) for at in (*STAGE_STEPS, *always, *first)],
+        *[(at, False) for at in (*STAGE_STEPS, *always, *later)],
+    ]
+
+
+Killed = LanceSink | PostgresSink | DatabricksSink
+
+
+def sink_of(place: str, observe: Callable[[str], None] | None = None) -> Killed:
+    """Return the index at a folder or at an address; one that does all that it can do."""
+    if place.startswith("databricks:"):
+        os.environ["DATABRICKS_TOKEN"] = TOKEN
+        return DatabricksSink(place, keep_versions=1, clean_rows=1, observe=observe)
     if place.startswith("postgresql:"):
         return PostgresSink(place, keep_versions=1, exact_rows=1, observe=observe)
     return LanceSink(place, observe=observe)
@@ -112,9 +142,7 @@ def fresh(root: Path) -> dict[str, Any]:
     return contents(sink)
 
 
-def killed_at(
-    server: ForkServerContext, root: Path, place: str, at: str, first: bool
-) -> LanceSink | PostgresSink:
+def killed_at(server: ForkServerContext, root: Path, place: str, at: str, first: bool) -> Killed:
     """Kill a sync at a step; hold the index to one of its two states, then to the new one."""
     old: dict[str, Any] = {}
     if not first:
@@ -181,8 +209,7 @@ def killed_at_instants(
     return last
 
 
-@pytest.mark.parametrize("first", [True, False], ids=["first sync", "later sync"])
-@pytest.mark.parametrize("at", [*LANCE_STEPS, *STAGE_STEPS])
+@pytest.mark.parametrize(("at", "first"), points("lancedb"))
 def test_killed_at_a_boundary(
     server: ForkServerContext, tmp_path: Path, at: str, first: bool
 ) -> None:
@@ -191,13 +218,7 @@ def test_killed_at_a_boundary(
     assert sink._open().index_stats("search_idx").num_unindexed_rows == 0
 
 
-@pytest.mark.parametrize(
-    ("at", "first"),
-    [
-        *[(at, True) for at in (*POSTGRES_STEPS, *FIRST_STEPS, *STAGE_STEPS)],
-        *[(at, False) for at in (*POSTGRES_STEPS, *LATER_STEPS, *STAGE_STEPS)],
-    ],
-)
+@pytest.mark.parametrize(("at", "first"), points("postgres"))
 def test_killed_at_a_boundary_in_postgres(
     server: ForkServerContext, tmp_path: Path, index_uri: str, at: str, first: bool
 ) -> None:
@@ -209,12 +230,25 @@ def test_killed_at_a_boundary_in_postgres(
             sink.at(1)
 
 
-@pytest.mark.parametrize("kind", ["lancedb", "postgres"])
+@pytest.mark.parametrize(("at", "first"), points("databricks"))
+def test_killed_at_a_boundary_in_databricks(
+    server: ForkServerContext,
+    tmp_path: Path,
+    vector_search: VectorSearchServer,
+    vector_search_uri: str,
+    at: str,
+    first: bool,
+) -> None:
+    sink = killed_at(server, tmp_path, vector_search_uri, at, first)
+    held = vector_search.indexes[f"{sink.name}_16"].rows  # type: ignore[union-attr]
+    assert len(held) == sink.count(), "nothing that was ended or half written is left behind"
+
+
+@pytest.mark.parametrize("kind", list(WRITE_POINTS))
 def test_killed_at_any_instant(
     request: pytest.FixtureRequest, server: ForkServerContext, tmp_path: Path, kind: str
 ) -> None:
-    place = str(tmp_path / "index")
-    if kind == "postgres":
-        place = request.getfixturevalue("index_uri")
+    fixture = {"postgres": "index_uri", "databricks": "vector_search_uri"}.get(kind)
+    place = request.getfixturevalue(fixture) if fixture else str(tmp_path / "index")
     delays = (0.12, 0.31, 0.2, 0.47, 0.26, 0.38)
     assert killed_at_instants(server, tmp_path, place, delays) > 1, "it was killed at work"

@@ -31,11 +31,12 @@ from hypothesis.stateful import (
 
 from agentops_ref.etl import LanceSink, MemorySink, Sink, sync
 from agentops_ref.etl.recipe import Recipe, Recipes
-from agentops_ref.etl.sinks import PostgresSink
+from agentops_ref.etl.sinks import DatabricksSink, PostgresSink
 from agentops_ref.etl.stages import Stages
 from agentops_ref.records import Element, Listing, SourceItem
 from agentops_ref.settings import DeletionConfig
 from tests.etl import fakes
+from tests.etl.databricks import VectorSearchServer
 
 LISTINGS, SHARE = 3, 0.5
 NAMES = ("a.txt", "b.txt", "c.txt", "m/d.txt", "m/e.txt", "m/nord's.txt")
@@ -402,6 +403,17 @@ def test_any_history_leaves_what_the_model_says_in_postgres(postgres: str) -> No
     @contextlib.contextmanager
     def make() -> Iterator[Sink]:
         yield PostgresSink(f"{postgres}/postgres?schema=history_{uuid.uuid4().hex[:12]}")
+
+    _run(make, max_examples=6, stateful_step_count=20)
+
+
+def test_any_history_leaves_what_the_model_says_in_databricks(
+    vector_search: VectorSearchServer,
+) -> None:
+    @contextlib.contextmanager
+    def make() -> Iterator[Sink]:
+        address = vector_search.address(f"history_{uuid.uuid4().hex[:12]}")
+        yield DatabricksSink(address, keep_versions=3, clean_rows=5)
 
     _run(make, max_examples=6, stateful_step_count=20)
 
