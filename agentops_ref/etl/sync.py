@@ -127,8 +127,9 @@ def _prepare(
     tell: Progress,
 ) -> None:
     """Read, parse and chunk what may have changed."""
-    for done, change in enumerate(plan.work):
-        tell("parse", done, len(plan.work))
+    work = plan.work  # sorted anew each time it is asked for
+    for done, change in enumerate(work):
+        tell("parse", done, len(work))
         name = change.document
         old = ledger.get(name)
         try:
@@ -145,7 +146,7 @@ def _prepare(
             continue
         drafts.replaced.append((entry, chunks))
         (drafts.created if old is None else drafts.updated).append(name)
-    tell("parse", len(plan.work), len(plan.work))
+    tell("parse", len(work), len(work))
 
 
 def _keep(
