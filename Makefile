@@ -10,6 +10,8 @@ CORPUS := _build/corpus/.built
 CORPUS_SOURCES := $(shell find corpus agentops_ref/apps/fjordvarm -type f -not -name '*.pyc' 2>/dev/null)
 # make book MODE=live runs every notebook on the live model
 MODE ?=
+# make bench PUBLISH=1 and make faults PUBLISH=1 keep what they find for the book's pages
+RESULTS := $(if $(PUBLISH),benchmarks/results,_build/bench)
 BOOK := $(if $(MODE),AGENTOPS__MODELS__MODE=$(MODE)) $(PY) -m agentops_ref.apps.book
 
 .DEFAULT_GOAL := help
@@ -66,14 +68,16 @@ live: $(INSTALLED) $(CORPUS) ## fetch the weights, run a notebook on the live mo
 	$(PY) -m pytest --nbmake --nbmake-timeout=900 tests/notebooks
 	$(VENV)/bin/agentops record verify --sample 5
 
-bench: $(INSTALLED) $(CORPUS) ## measure; each benchmarks/*.py writes to _build/bench
-	@mkdir -p _build/bench
-	@for file in benchmarks/[!_]*.py; do test -f "$$file" || continue; \
+bench: $(INSTALLED) $(CORPUS) ## measure; each benchmarks/*.py writes to _build/bench (PUBLISH=1: for the book)
+	@uv=$$(command -v uv || echo $(VENV)/bin/uv); mkdir -p $(RESULTS); \
+	if ! "$$uv" pip install -q --python $(PY) -c constraints.txt -e '.[bench]'; then \
+	  $(PY) -m pip install -q -c constraints.txt -e '.[bench]'; fi
+	@for file in benchmarks/[!_]*.py; do \
 	  name=$$(basename "$$file" .py); echo "benchmarks.$$name"; \
-	  $(PY) -m "benchmarks.$$name" --out _build/bench || exit 1; done
+	  $(PY) -W ignore -m "benchmarks.$$name" --out $(RESULTS) || exit 1; done
 
 faults: $(INSTALLED) ## kill syncs at every write point and at 200 random instants; print what remains
-	$(PY) -m tests.etl.faults
+	$(PY) -m tests.etl.faults --out $(RESULTS)/faults.json
 
 record: $(INSTALLED) $(CORPUS) ## record the models' answers again (needs the weights)
 	$(VENV)/bin/agentops record run

@@ -1,7 +1,9 @@
 """Four ways to keep a folder of texts in an index, each with the same chunks, vectors and store.
 
 A chunk is a paragraph, a vector costs nothing (`HashEmbeddings`), the store is LanceDB in a folder,
-and each keeps on disk what it needs to know the next time. What is left is each library's own work.
+and each keeps on disk what it needs to know the next time. Each reads the folder with its own
+reader. What is left is each library's own work. Ours builds a full-text index besides; the others
+are not asked to.
 """
 
 from __future__ import annotations
@@ -38,15 +40,22 @@ def paragraphs(text: str) -> list[str]:
     return [part for part in re.split(r"\n\n+", text.strip()) if part]
 
 
-def texts(folder: Path) -> Iterator[tuple[str, str]]:
-    """Yield (name, text) of each file, as a loader does."""
-    for path in sorted(folder.rglob("*.txt")):
-        yield path.relative_to(folder).as_posix(), path.read_text(encoding="utf-8")
+def text_of(path: Path) -> str:
+    """Return a file's paragraphs. All four use this parser for what is not plain text."""
+    from agentops_ref.etl.parse import parse
+
+    if path.suffix == ".txt":
+        return path.read_text(encoding="utf-8")
+    return "\n\n".join(e.text for e in parse(path.name, path.read_bytes(), ocr=None))
 
 
 def expected(folder: Path) -> Held:
     """Return what an index that was built from scratch would hold."""
-    return Counter((name, part) for name, text in texts(folder) for part in paragraphs(text))
+    return Counter(
+        (path.relative_to(folder).as_posix(), part)
+        for path in folder.rglob("*.*")
+        for part in paragraphs(text_of(path))
+    )
 
 
 def held_in(uri: Path, table: str, document: str, text: str) -> Held:
@@ -68,7 +77,6 @@ class Ours:
         from agentops_ref.etl.parse import parse
         from agentops_ref.records import Chunk
         from agentops_ref.settings import DeletionConfig
-        from agentops_ref.testing import ScriptedOcr
 
         def each(elements: Any, document: str, version: str) -> list[Chunk]:
             return [
@@ -76,10 +84,9 @@ class Ours:
                 for n, element in enumerate(elements)
             ]
 
-        ocr = ScriptedOcr()
         self.source, self.sink = FolderSource(folder), LanceSink(state / "index")
         self.stages = Stages(
-            lambda name, data: parse(name, data, ocr=ocr),
+            lambda name, data: parse(name, data, ocr=None),
             each,
             HashEmbeddings(DIMENSIONS),
             Recipes(Recipe("parse", "1"), Recipe("chunk", "1"), Recipe("embed", "1")),
@@ -124,13 +131,26 @@ class LangChain:
         )
 
     def run(self) -> None:
+        from langchain_community.document_loaders import DirectoryLoader, TextLoader
+        from langchain_core.document_loaders import BaseLoader
         from langchain_core.documents import Document
         from langchain_core.indexing import index
 
+        class Parsed(BaseLoader):
+            def __init__(self, path: str) -> None:
+                self.path = path
+
+            def lazy_load(self) -> Iterator[Document]:
+                yield Document(text_of(Path(self.path)), metadata={"source": self.path})
+
+        kinds = (("**/*.txt", TextLoader), ("**/*.html", Parsed))
         documents = (
-            Document(part, metadata={"source": name})
-            for name, text in texts(self.folder)
-            for part in paragraphs(text)
+            Document(part, metadata=document.metadata)
+            for glob, loader in kinds
+            for document in DirectoryLoader(
+                str(self.folder), glob=glob, loader_cls=loader
+            ).lazy_load()
+            for part in paragraphs(document.page_content)
         )
         index(
             documents,
@@ -147,7 +167,7 @@ class LangChain:
 
         rows = lancedb.connect(str(self.uri)).open_table("t").to_arrow()
         found = zip(rows["metadata"].to_pylist(), rows["text"].to_pylist(), strict=True)
-        return Counter((facts["source"], part) for facts, part in found)
+        return Counter((_relative(facts["source"], self.folder), part) for facts, part in found)
 
     def close(self) -> None:
         self.records.engine.dispose()
@@ -190,20 +210,38 @@ class LlamaIndex:
         self.documents = SimpleDocumentStore()
 
     def run(self) -> None:
-        from llama_index.core import Document
+        from llama_index.core import Document, SimpleDirectoryReader
         from llama_index.core.ingestion import DocstoreStrategy, IngestionPipeline
+        from llama_index.core.readers.base import BaseReader
 
+        class Parsed(BaseReader):
+            def load_data(self, file: Path, extra_info: Any = None) -> list[Document]:
+                return [Document(text=text_of(Path(file)), metadata=extra_info or {})]
+
+        documents = SimpleDirectoryReader(
+            str(self.folder),
+            recursive=True,
+            filename_as_id=True,
+            file_extractor={".html": Parsed()},
+        ).load_data()
         IngestionPipeline(
             transformations=self.steps,
             vector_store=self.store,
             docstore=self.documents,
             docstore_strategy=DocstoreStrategy.UPSERTS_AND_DELETE,
             disable_cache=True,
-        ).run(documents=[Document(id_=name, text=text) for name, text in texts(self.folder)])
+        ).run(documents=documents)
         self.documents.persist(str(self.docstore))
 
     def held(self) -> Held:
-        return held_in(self.uri, "t", "doc_id", "text")
+        found = held_in(self.uri, "t", "doc_id", "text")
+        # The reader puts "_part_0" behind a name, as a file may give several documents.
+        return Counter(
+            {
+                (_relative(name.removesuffix("_part_0"), self.folder), part): count
+                for (name, part), count in found.items()
+            }
+        )
 
     def close(self) -> None:
         pass
@@ -244,7 +282,11 @@ class CocoIndex:
         @coco.fn(memo=True)
         async def one(file: Any, table: Any) -> None:
             name = file.file_path.path.relative_to(folder).as_posix()
-            found = [part.text for part in splitter.split(await file.read_text())]
+            if name.endswith(".txt"):
+                text = await file.read_text()
+            else:
+                text = text_of(folder / name)
+            found = [part.text for part in splitter.split(text)]
             for n, (part, made) in enumerate(zip(found, model.embed_documents(found), strict=True)):
                 vector = np.asarray(made, np.float32)
                 table.declare_row(
@@ -270,6 +312,10 @@ class CocoIndex:
         import cocoindex as coco
 
         coco.stop_blocking()
+
+
+def _relative(name: str, folder: Path) -> str:
+    return Path(name).relative_to(folder).as_posix()
 
 
 PEERS = (LlamaIndex, LangChain, CocoIndex)

@@ -46,9 +46,9 @@ def test_every_direct_dependency_is_pinned_within_its_bounds(
         assert need.specifier.contains(pins[name], prereleases=True), f"{need} against its pin"
 
 
-def test_all_holds_every_extra(project: dict[str, Any]) -> None:
+def test_all_holds_every_extra_but_the_compared(project: dict[str, Any]) -> None:
     extras = project["optional-dependencies"]
-    assert Requirement(extras["all"][0]).extras == set(extras) - {"all"}
+    assert Requirement(extras["all"][0]).extras == set(extras) - {"all", "bench"}
 
 
 def test_no_torch_and_no_gpu_libraries(pins: dict[str, str]) -> None:

@@ -46,7 +46,7 @@ def append(source: Source, sink: Sink, stages: Stages) -> SyncReport:
         rows.append(Rows(entry, chunks, vectors[start : start + len(chunks)]))
         start += len(chunks)
     commit = Commit(tuple(rows))
-    stages.work["write"] += commit.rows
+    stages.work["write"] += sum(1 + entry.chunks for _, entry, _ in made)
     version = sink.commit(commit) if commit else sink.version
     work = stages.work - before
     return SyncReport(

@@ -182,9 +182,9 @@ def _refuse(reason: str, ledger: Mapping[str, LedgerEntry]) -> Plan:
 def _reason(entry: LedgerEntry, fingerprint: str, recipe: str) -> str:
     if entry.fingerprint != fingerprint:
         return "fingerprint moved" if entry.fingerprint else "could not be used last time"
-    if stages := changed_stages(entry.recipe, recipe):
-        return f"recipe changed: {', '.join(stages)}"
-    return ""
+    if entry.recipe == recipe:
+        return ""
+    return f"recipe changed: {', '.join(changed_stages(entry.recipe, recipe))}"
 
 
 def settled_digest(listing: Listing, recipe: str) -> str:

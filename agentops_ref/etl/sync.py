@@ -2,28 +2,34 @@
 
     list → diff → (read → parse → chunk) per changed document → embed in common batches → commit
 
-Nothing is written to the index before the commit, and nothing after it that a reader could notice;
-what was parsed and embedded before a crash is found again in the stage cache.
+What is on its way is held in memory up to a few thousand chunks and in a temporary file beyond
+(`spool`), so that a sync's memory does not grow with its documents' content. Nothing is written to
+the index before the commit, and nothing after it that a reader could notice; what was parsed and
+embedded before a crash is found again in the stage cache.
 """
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 from agentops_ref.errors import AgentOpsError, DocumentError
 from agentops_ref.etl.plan import Plan, diff, settled_digest, with_renames
 from agentops_ref.etl.recipe import changed_stages, content_hash
 from agentops_ref.etl.sinks.base import Commit, Rows, Sink, Snapshot, searchable
 from agentops_ref.etl.sources import Source
+from agentops_ref.etl.spool import Spool
 from agentops_ref.etl.stages import Stages
 from agentops_ref.records import Chunk, LedgerEntry, Listing, SyncReport
 from agentops_ref.settings import DeletionConfig
 
 Progress = Callable[[str, int, int], None]
 """(stage, done, total)"""
+WINDOW = 2048
+"""Chunks that are embedded together: enough for batches of texts of like length."""
 
 
 def sync(
@@ -76,57 +82,121 @@ def sync(
             deletion,
             allow_mass_deletion=allow_mass_deletion,
         )
-        drafts = _Drafts()
-        if not plan.refused:
-            fingerprints = {item.document: item.fingerprint for item in listing.items}
-            _prepare(source, held, stages, plan, ledger, fingerprints, drafts, tell)
-            contents = {entry.document: entry.content_hash for entry, _ in drafts.replaced}
-            plan = with_renames(
-                plan,
-                ledger,
-                {name: contents[name] for name in drafts.created},
-                deletion,
-                source.name,
-                allow_mass_deletion=allow_mass_deletion,
+        drafts = _Drafts(stages, tell)
+        try:
+            plan = _prepare_all(
+                source, held, plan, listing, ledger, drafts, deletion, allow_mass_deletion
             )
-            if plan.refused:
-                drafts = _Drafts()  # what was parsed stays in the cache
-            _keep(held, stages, plan, ledger, drafts)
-        state = _state(ledger, plan, drafts)
-        settled = not plan.refused and _settled(state, listing, stages.recipe)
-        commit = _commit(stages, plan, drafts, digest if settled else "", tell)
-        if commit:
-            tell("write", 0, 1)
-            stages.work["write"] += commit.rows
-            version = sink.commit(commit)
-            tell("write", 1, 1)
-        else:
-            sink.maintain()  # in case the last commit was not followed by it
-            version = held.version
+            state = _state(ledger, plan, drafts)
+            settled = not plan.refused and _settled(state, listing, stages.recipe)
+            gone = tuple(change.document for change in plan.delete)
+            commit = drafts.commit(gone, digest if settled else "")
+            if commit:
+                tell("write", 0, 1)
+                stages.work["write"] += drafts.rows + len(gone)
+                version = sink.commit(commit)
+                tell("write", 1, 1)
+            else:
+                sink.maintain()  # in case the last commit was not followed by it
+                version = held.version
+        finally:
+            drafts.replaced.close()
         return _report(source, plan, drafts, state, version, stages.work - before, started)
+
+
+def _prepare_all(
+    source: Source,
+    held: Snapshot,
+    plan: Plan,
+    listing: Listing,
+    ledger: dict[str, LedgerEntry],
+    drafts: _Drafts,
+    deletion: DeletionConfig,
+    allow_mass_deletion: bool,
+) -> Plan:
+    """Fill the drafts with what the plan asks for; return the plan with its renames."""
+    if plan.refused:
+        return plan
+    fingerprints = {item.document: item.fingerprint for item in listing.items}
+    _prepare(source, held, plan, ledger, fingerprints, drafts)
+    contents = dict(drafts.contents())
+    plan = with_renames(
+        plan,
+        ledger,
+        {name: contents[name] for name in drafts.created},
+        deletion,
+        source.name,
+        allow_mass_deletion=allow_mass_deletion,
+    )
+    if plan.refused:
+        drafts.drop()
+    _keep(held, plan, ledger, drafts)
+    drafts.embed()
+    return plan
 
 
 @dataclass
 class _Drafts:
     """What a sync has found out so far, on the way to its commit."""
 
-    replaced: list[tuple[LedgerEntry, tuple[Chunk, ...]]] = field(default_factory=list)
+    stages: Stages
+    tell: Progress
+    replaced: Spool = field(default_factory=Spool)
     entries: list[LedgerEntry] = field(default_factory=list)
     created: list[str] = field(default_factory=list)
     updated: list[str] = field(default_factory=list)
+    waiting: list[tuple[LedgerEntry, tuple[Chunk, ...]]] = field(default_factory=list)
+    """Chunked and not embedded yet."""
+    chunks: int = 0
+    """How many chunks are waiting."""
+
+    def replace(self, entry: LedgerEntry, chunks: tuple[Chunk, ...]) -> None:
+        """Take a document whose rows shall be these."""
+        self.waiting.append((entry, chunks))
+        self.chunks += len(chunks)
+        if self.chunks >= WINDOW:
+            self.embed()
+
+    def embed(self) -> None:
+        """Embed what is waiting, all documents in common batches."""
+        texts = [searchable(chunk) for _, chunks in self.waiting for chunk in chunks]
+        vectors = self.stages.embed(texts, lambda done, total: self.tell("embed", done, total))
+        start = 0
+        for entry, chunks in self.waiting:
+            part = vectors[start : start + len(chunks)]
+            self.replaced.append(Rows(entry, chunks, part))
+            start += len(chunks)
+        self.waiting, self.chunks = [], 0
+
+    def drop(self) -> None:
+        """Take nothing along; what was parsed and embedded stays in the cache."""
+        self.replaced.close()
+        self.entries, self.created, self.updated, self.waiting = [], [], [], []
+
+    def commit(self, gone: tuple[str, ...], digest: str) -> Commit:
+        return Commit(self.replaced, tuple(self.entries), gone, digest)
+
+    def contents(self) -> Iterator[tuple[str, str]]:
+        """Yield (document, content hash) of what is replaced."""
+        for entry in chain(self.replaced.entries, (entry for entry, _ in self.waiting)):
+            yield entry.document, entry.content_hash
+
+    @property
+    def rows(self) -> int:
+        """Rows that a commit of it writes."""
+        return len(self.entries) + sum(1 + entry.chunks for entry in self.replaced.entries)
 
 
 def _prepare(
     source: Source,
     held: Snapshot,
-    stages: Stages,
     plan: Plan,
     ledger: dict[str, LedgerEntry],
     fingerprints: dict[str, str],
     drafts: _Drafts,
-    tell: Progress,
 ) -> None:
     """Read, parse and chunk what may have changed."""
+    stages, tell = drafts.stages, drafts.tell
     work = plan.work  # sorted anew each time it is asked for
     for done, change in enumerate(work):
         tell("parse", done, len(work))
@@ -135,7 +205,7 @@ def _prepare(
         try:
             made = _draft(source, stages, name, fingerprints[name], old)
         except _Quarantined as quarantined:
-            _retain(held, stages, quarantined.entry, old, drafts)
+            _retain(held, quarantined.entry, old, drafts)
             continue
         if made is None:
             continue
@@ -144,19 +214,17 @@ def _prepare(
             if entry != old:
                 drafts.entries.append(entry)
             continue
-        drafts.replaced.append((entry, chunks))
+        drafts.replace(entry, chunks)
         (drafts.created if old is None else drafts.updated).append(name)
     tell("parse", len(work), len(work))
 
 
-def _keep(
-    held: Snapshot, stages: Stages, plan: Plan, ledger: dict[str, LedgerEntry], drafts: _Drafts
-) -> None:
+def _keep(held: Snapshot, plan: Plan, ledger: dict[str, LedgerEntry], drafts: _Drafts) -> None:
     """Note what is missing and still served, and what is there again."""
     moved = {entry.document: entry for entry in plan.entries}
     for change in plan.tombstone:
         name = change.document
-        _retain(held, stages, moved.pop(name), ledger[name], drafts)
+        _retain(held, moved.pop(name), ledger[name], drafts)
     drafts.entries += moved.values()
 
 
@@ -220,19 +288,18 @@ def _failed(
     return LedgerEntry(name, fingerprint, content, stages.recipe, chunks, error=reason)
 
 
-def _retain(
-    held: Snapshot, stages: Stages, entry: LedgerEntry, old: LedgerEntry | None, drafts: _Drafts
-) -> None:
+def _retain(held: Snapshot, entry: LedgerEntry, old: LedgerEntry | None, drafts: _Drafts) -> None:
     """Keep the chunks that the index has; embed them anew if the embedding recipe changed.
 
     Otherwise a search would compare vectors of two models.
     """
+    stages = drafts.stages
     if old is not None and "embed" in changed_stages(old.recipe, stages.recipe):
         chunks = tuple(held.chunks_of(entry.document))
         # The ledger always says which model the vectors are of, whatever else is out of date.
         parse, chunk, _ = entry.recipe.split(".")
         entry = replace(entry, recipe=f"{parse}.{chunk}.{stages.recipes.embed.hash}")
-        drafts.replaced.append((entry, chunks))
+        drafts.replace(entry, chunks)
     elif entry != old:
         drafts.entries.append(entry)
 
@@ -242,7 +309,7 @@ def _state(
 ) -> dict[str, LedgerEntry]:
     """Return the ledger as it will be after the commit."""
     state = dict(ledger)
-    for entry in [*drafts.entries, *(entry for entry, _ in drafts.replaced)]:
+    for entry in [*drafts.entries, *drafts.replaced.entries]:
         state[entry.document] = entry
     for change in plan.delete:
         state.pop(change.document)
@@ -259,17 +326,6 @@ def _settled(state: Mapping[str, LedgerEntry], listing: Listing, recipe: str) ->
     return done == {item.document: item.fingerprint for item in listing.items} and len(done) == len(
         state
     )
-
-
-def _commit(stages: Stages, plan: Plan, drafts: _Drafts, digest: str, tell: Progress) -> Commit:
-    texts = [searchable(chunk) for _, chunks in drafts.replaced for chunk in chunks]
-    vectors = stages.embed(texts, lambda done, total: tell("embed", done, total))
-    rows, start = [], 0
-    for entry, chunks in drafts.replaced:
-        rows.append(Rows(entry, chunks, vectors[start : start + len(chunks)]))
-        start += len(chunks)
-    gone = tuple(change.document for change in plan.delete)
-    return Commit(tuple(rows), tuple(drafts.entries), gone, digest)
 
 
 def _report(

@@ -1,7 +1,7 @@
 """``make faults``: kill syncs at every write point and at random instants, and print what remains.
 
 The same functions as in `test_crash`. Ends with 1 on any mixture or loss. Writes the table to
-``_build/faults.json`` as well.
+a file as well.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tests.etl.test_crash import (
     killed_at_instants,
 )
 
-OUT = Path("_build/faults.json")
+SINKS = ("lancedb", "postgres")
 
 
 def steps(kind: str) -> Iterator[tuple[str, bool]]:
@@ -47,13 +47,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--instants", type=int, default=200, help="random kills for each sink")
     parser.add_argument("--seed", type=int, default=3)
+    parser.add_argument("--out", type=Path, default=Path("_build/bench/faults.json"))
     asked = parser.parse_args()
     rows: list[dict[str, Any]] = []
     with ExitStack() as stack:
         server = stack.enter_context(fork_server())
         address = stack.enter_context(postgres_server())
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        for kind in ("lancedb", "postgres"):
+        for kind in SINKS:
             for number, (at, first) in enumerate(steps(kind)):
                 root = folder / f"{kind}-{number}"
                 place = str(root / "index")
@@ -69,10 +70,10 @@ def main() -> int:
                 _print(row)
             rows.append(_instants(server, folder, kind, address, asked.instants, asked.seed))
             _print(rows[-1])
-    OUT.parent.mkdir(exist_ok=True)
-    OUT.write_text(json.dumps(rows, indent=1), encoding="utf-8")
+    asked.out.parent.mkdir(parents=True, exist_ok=True)
+    asked.out.write_text(f"{json.dumps(rows, indent=1)}\n", encoding="utf-8")
     broken = sum(not row["holds"] for row in rows)
-    print(f"{len(rows)} rows, {broken} broken; also in {OUT}")
+    print(f"{len(rows)} rows, {broken} broken; also in {asked.out}")
     return int(broken > 0)
 
 

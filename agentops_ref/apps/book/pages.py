@@ -198,11 +198,58 @@ def api(layout: Layout) -> str:
     return "\n".join(lines)
 
 
+def measurements(layout: Layout) -> str:
+    """Return what was measured against others, and the crash matrix, as a page."""
+    from agentops_ref.apps.measured import RESULTS, faults, number, ratios
+
+    folder = layout.root / RESULTS
+    found = ratios(folder)
+    lines = [
+        "# Measurements",
+        "",
+        "`make bench` measures this package against named others: in one run, on the same work,",
+        "alternating. A ratio is ours divided by theirs, so below 1 ours takes less; the interval",
+        "is a 95 % bootstrap over the pairs, and a target counts as met when the whole interval",
+        "keeps it. Losses stand here like gains. The programs in `benchmarks/` say what is the",
+        "same for all and what is not; `make bench PUBLISH=1` writes this page's numbers anew.",
+        "",
+    ]
+    for machine, day in sorted({(one.machine, one.measured) for one in found}):
+        lines += [f"## {day}, {machine}", "", "| Done | Against | Ours / theirs | n | Aimed at | |"]
+        lines.append("|---|---|---:|---:|---|---|")
+        for one in found:
+            if (one.machine, one.measured) == (machine, day):
+                ratio = f"{number(one.ratio)} ({number(one.low)} to {number(one.high)})"
+                aim = "" if one.target is None else f"{one.target:g} or less"
+                lines.append(
+                    f"| {one.what} | {one.against} | {ratio} | {one.n} | {aim} | {one.verdict} |"
+                )
+        lines.append("")
+    rows = faults(folder)
+    lines += [
+        "## Syncs that were killed",
+        "",
+        "`make faults` kills a sync with `SIGKILL` at each of its write points and at random",
+        "instants, looks at the index as a reader does, and lets the next sync finish. *Holds*",
+        "means: the reader saw one whole version, and the next sync ended equal to a rebuild.",
+        "",
+        "| Sink | Killed at | Sync | A reader saw | Holds |",
+        "|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {row['sink']} | {row['killed at']} | {row['sync']} | {row['reader saw']} "
+        f"| {'yes' if row['holds'] else '**no**'} |"
+        for row in rows
+    ]
+    return "\n".join([*lines, ""])
+
+
 GENERATED: dict[str, Callable[[Layout], str]] = {
     "book/roadmap.md": roadmap,
     "book/reference/how-the-book-was-run.md": how_the_book_was_run,
     "book/reference/cli.md": command_line,
     "book/reference/configuration.md": configuration,
     "book/reference/api.md": api,
+    "book/reference/measurements.md": measurements,
 }
 """Page → the function that writes it."""

@@ -44,7 +44,8 @@ class Rows:
 class Commit:
     """One atomic change of a sink."""
 
-    replace: tuple[Rows, ...] = ()
+    replace: Sequence[Rows] = ()
+    """May be larger than memory (`etl.spool`): go through it, do not gather it."""
     entries: tuple[LedgerEntry, ...] = ()
     """Documents of which only the ledger changes; their chunks stay."""
     delete: tuple[str, ...] = ()
@@ -60,11 +61,19 @@ class Commit:
         """Whether a reader can see a difference; if not, the index keeps its version."""
         return bool(self.replace or self.delete)
 
-    @property
-    def rows(self) -> int:
-        """Rows that it writes or removes documents of."""
-        written = sum(1 + len(rows.chunks) for rows in self.replace)
-        return written + len(self.entries) + len(self.delete)
+    def brought(self) -> tuple[dict[str, int], int | None]:
+        """Return the chunks that each replaced document brings, and their vectors' length.
+
+        None for the length when there are no chunks. `DeveloperError` when there are several.
+        """
+        chunks, widths = {}, set()
+        for rows in self.replace:
+            chunks[rows.entry.document] = len(rows.chunks)
+            if rows.chunks:
+                widths.add(int(rows.vectors.shape[1]))
+        if len(widths) > 1:
+            raise DeveloperError(f"one commit brings vectors of several lengths: {sorted(widths)}")
+        return chunks, widths.pop() if widths else None
 
 
 class IndexVersion(NamedTuple):

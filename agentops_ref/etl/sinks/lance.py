@@ -40,12 +40,12 @@ from agentops_ref.etl.sinks.lance_rows import (
     CHUNK_COLUMNS,
     Head,
     chunk_of,
-    entry_of,
+    entries_of,
     head_of,
     head_row,
     head_table,
     one_of,
-    table_of,
+    reader_of,
 )
 from agentops_ref.etl.sinks.memory import MemorySnapshot
 from agentops_ref.records import Chunk, LedgerEntry
@@ -64,8 +64,8 @@ class LanceSnapshot:
         self._table, self.version, self.digest = table, head.version, head.digest
 
     def ledger(self) -> dict[str, LedgerEntry]:
-        rows = self._rows("row_kind = 'ledger'", ["payload"])
-        entries = [entry_of(row["payload"]) for row in rows]
+        search = self._table.search().where("row_kind = 'ledger'").select(["payload"])
+        entries = entries_of(search.limit(None).to_arrow()["payload"].to_pylist())
         return {entry.document: entry for entry in sorted(entries, key=lambda e: e.document)}
 
     def search_vector(
@@ -209,19 +209,16 @@ class LanceSink(Newest):
         if not commit:
             return head.version
         version = head.version + commit.visible
-        widths = {part.vectors.shape[1] for part in commit.replace if part.chunks}
-        if len(widths) > 1:
-            raise DeveloperError(f"one commit brings vectors of several lengths: {sorted(widths)}")
+        told, brings = commit.brought()
         current = 1 if table is None else dimensions_of(table)
-        width = widths.pop() if widths else current
-        told = {part.entry.document: len(part.chunks) for part in commit.replace}
+        width = brings or current
+        touched = ["", *told, *commit.delete]
         told |= dict.fromkeys(commit.delete, 0)
         chunks = sum(told.values()) + _rows_of(table, "chunk", told)
         entries = {*told, *(entry.document for entry in commit.entries)} - set(commit.delete)
         documents = len(entries) + _rows_of(table, "ledger", {*entries, *commit.delete})
         history = lengthened(head.history, version, documents, chunks, "sync")
-        rows = table_of(commit, version, history, width)
-        touched = ["", *(part.entry.document for part in commit.replace), *commit.delete]
+        rows = reader_of(commit, version, history, width)
         self._observe("before commit")
         if table is None:
             self._connect().create_table(self.table, data=rows)
@@ -230,7 +227,7 @@ class LanceSink(Newest):
         elif doubled(table, touched):
             # Only another program can have done that. A merge would bring each of them up to date.
             kept = table.search().where(f"NOT {one_of('owner', touched)}").limit(None).to_arrow()
-            whole = pa.concat_tables([kept.select(rows.schema.names), rows])
+            whole = pa.concat_tables([kept.select(rows.schema.names), rows.read_all()])
             self._connect().create_table(self.table, data=whole, mode="overwrite")
         else:
             (
@@ -323,7 +320,7 @@ class LanceSink(Newest):
         told = brought | {entry.document for entry in commit.entries}
         silent = tuple(e for name, e in old.ledger().items() if name not in told)
         whole = replace(commit, entries=(*commit.entries, *silent))
-        rows = table_of(whole, version, history, dimensions)
+        rows = reader_of(whole, version, history, dimensions)
         self._connect().create_table(self.table, data=rows, mode="overwrite")
 
     def _connect(self) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 CHUNK_COLUMNS = ["id", "document", "version", "ordinal", "page", "text", "context", "payload"]
 _TEXTS = ("key", "row_kind", "owner", "id", "document", "version", "kind", "tenant", "title")
+
+_BATCH = 2048
+"""Rows that are made at a time."""
 
 
 def schema(dimensions: int) -> pa.Schema:
@@ -39,21 +42,36 @@ def schema(dimensions: int) -> pa.Schema:
     )
 
 
-def table_of(
+def reader_of(
     commit: Commit, version: int, history: Sequence[IndexVersion], dimensions: int
-) -> pa.Table:
-    """Return the rows that a commit writes."""
-    rows: list[dict[str, Any]] = [head_row(version, commit.digest, history)]
-    blocks: list[Vectors] = [np.zeros((1, dimensions), np.float32)]
-    entries = [*(part.entry for part in commit.replace), *commit.entries]
+) -> pa.RecordBatchReader:
+    """Return the rows that a commit writes, as batches that are made when they are asked for."""
+    import pyarrow as pa
+
+    return pa.RecordBatchReader.from_batches(
+        schema(dimensions), _batches(commit, version, history, dimensions)
+    )
+
+
+def _batches(
+    commit: Commit, version: int, history: Sequence[IndexVersion], dimensions: int
+) -> Iterator[pa.RecordBatch]:
     # Rows other than chunks have a zero vector and no search text; every search leaves them out.
-    blocks.append(np.zeros((len(entries), dimensions), np.float32))
-    rows += [_row("ledger", e.document, payload=_json(asdict(e))) for e in entries]
+    rows: list[dict[str, Any]] = [head_row(version, commit.digest, history)]
+    rows += [_row("ledger", e.document, payload=_json(asdict(e))) for e in commit.entries]
+    blocks: list[Vectors] = [np.zeros((len(rows), dimensions), np.float32)]
     for part in commit.replace:
-        rows += [_chunk_row(part.entry.document, chunk) for chunk in part.chunks]
+        name = part.entry.document
+        rows.append(_row("ledger", name, payload=_json(asdict(part.entry))))
+        rows += [_chunk_row(name, chunk) for chunk in part.chunks]
+        blocks.append(np.zeros((1, dimensions), np.float32))
         if part.chunks:
             blocks.append(part.vectors)
-    return _arrow(rows, np.concatenate(blocks), dimensions)
+        if len(rows) >= _BATCH:
+            yield from _arrow(rows, np.concatenate(blocks), dimensions).to_batches()
+            rows, blocks = [], []
+    if rows:
+        yield from _arrow(rows, np.concatenate(blocks), dimensions).to_batches()
 
 
 def head_row(version: int, digest: str, history: Sequence[IndexVersion]) -> dict[str, Any]:
@@ -130,8 +148,9 @@ def head_of(row: Mapping[str, Any]) -> Head:
     return Head(int(row["ordinal"]), payload.get("digest", ""), lines)
 
 
-def entry_of(payload: str) -> LedgerEntry:
-    return LedgerEntry(**json.loads(payload))
+def entries_of(payloads: Iterable[str]) -> list[LedgerEntry]:
+    # Parsed as one text: a call for each of many thousands takes three times as long.
+    return [LedgerEntry(**entry) for entry in json.loads(f"[{','.join(payloads)}]")]
 
 
 def one_of(column: str, values: Iterable[str]) -> str:

@@ -296,27 +296,24 @@ class PostgresSink(Newest):
     def commit(self, commit: Commit) -> int:
         if not commit:
             return self.version
-        widths = {part.vectors.shape[1] for part in commit.replace if part.chunks}
-        if len(widths) > 1:
-            raise DeveloperError(f"one commit brings vectors of several lengths: {sorted(widths)}")
+        brought, brings = commit.brought()
         self._observe("before commit")
         with self._writing() as connection:
             old = self._prepared(connection)
             number = old.number + 1
-            replace = {part.entry.document: part for part in commit.replace}
-            ended = [sql.key(name) for name in {*replace, *commit.delete}]
-            width = widths.pop() if widths else old.dimensions
+            ended = [sql.key(name) for name in {*brought, *commit.delete}]
+            width = brings or old.dimensions
             if width != old.dimensions:
                 self._check_stranded(connection, ended, width)
             self._do(connection, sql.END_CHUNKS, number=number, documents=ended)
-            entries = {name: part.entry for name, part in replace.items()}
-            entries |= {entry.document: entry for entry in commit.entries}
-            told = [sql.key(name) for name in {*entries, *commit.delete}]
+            entries = {entry.document: entry for entry in commit.entries}
+            told = [sql.key(name) for name in {*brought, *entries, *commit.delete}]
             self._do(connection, sql.END_ENTRIES, number=number, documents=told)
             self._observe("old rows ended")
             with connection.cursor().copy(self._sql(sql.COPY_CHUNKS)) as copy:
                 copy.set_types(sql.CHUNK_TYPES)
-                for part in replace.values():
+                for part in commit.replace:
+                    entries[part.entry.document] = part.entry
                     for chunk, vector in zip(part.chunks, part.vectors, strict=True):
                         copy.write_row(sql.chunk_row(part.entry.document, chunk, vector, number))
             self._observe("chunks written")

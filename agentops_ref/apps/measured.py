@@ -1,0 +1,124 @@
+"""What `make bench` and `make faults` found when they were last run and published.
+
+Both take minutes and a quiet machine, so a page does not run them: it shows the files below
+``benchmarks/results``, which say what was measured, against whom, when and on what machine.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agentops_ref.errors import OperatorError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from pandas import DataFrame
+
+RESULTS = Path("benchmarks/results")
+FAULTS = "faults.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """One measurement against one peer."""
+
+    name: str
+    what: str
+    """What both did."""
+    against: str
+    ratio: float
+    """Ours divided by theirs; for times, below 1 is better."""
+    low: float
+    high: float
+    """Ends of the 95 % interval of the ratio."""
+    n: int
+    """Pairs of measurements."""
+    target: float | None
+    """The ratio that was aimed at, None for none."""
+    machine: str
+    measured: str
+    """Day, ISO 8601."""
+    facts: dict[str, Any] = field(default_factory=dict)
+    """Whatever else the benchmark noted."""
+
+    @property
+    def verdict(self) -> str:
+        """``met`` or ``missed`` by the interval's upper end; "" without a target."""
+        if self.target is None:
+            return ""
+        return "met" if self.high <= self.target else "missed"
+
+
+def ratios(folder: Path | str, *prefixes: str) -> list[Ratio]:
+    """Return the published measurements whose names begin with one of ``prefixes``; all for none.
+
+    Raises
+    ------
+    OperatorError
+        There are none.
+    """
+    own = set(Ratio.__dataclass_fields__) - {"facts"}
+    found = []
+    for path in sorted(Path(folder).glob("*.json")):
+        if path.name == FAULTS or not path.name.startswith(prefixes or ("",)):
+            continue
+        noted = json.loads(path.read_text(encoding="utf-8"))
+        facts = {key: value for key, value in noted.items() if key not in own}
+        found.append(Ratio(**{key: noted[key] for key in own}, facts=facts))
+    if not found:
+        wanted = f" for {', '.join(prefixes)}" if prefixes else ""
+        raise OperatorError(f"no measurement in {folder}{wanted}: make bench PUBLISH=1")
+    return found
+
+
+def faults(folder: Path | str) -> list[dict[str, Any]]:
+    """Return the rows of the crash matrix: sink, killed at, sync, reader saw, holds."""
+    path = Path(folder) / FAULTS
+    if not path.is_file():
+        raise OperatorError(f"no crash matrix in {folder}: make faults PUBLISH=1")
+    rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+    return rows
+
+
+def table(found: Sequence[Ratio]) -> DataFrame:
+    """Return measurements as a table, a line each."""
+    import pandas as pd
+
+    lines = [
+        {
+            "done": one.what,
+            "against": one.against,
+            "ours / theirs": f"{number(one.ratio)} ({number(one.low)} to {number(one.high)})",
+            "aimed at": "" if one.target is None else f"{one.target:g} or less",
+            "": one.verdict,
+        }
+        for one in found
+    ]
+    return pd.DataFrame(lines)
+
+
+def number(value: float) -> str:
+    """Return a ratio with two digits that count."""
+    return f"{value:.2g}" if value < 9.95 else f"{value:.0f}"
+
+
+def forest(found: Sequence[Ratio]) -> Figure:
+    """Draw each ratio with its interval on a logarithmic axis; left of 1, ours takes less."""
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(7, 0.6 + 0.36 * len(found)))
+    for place, one in enumerate(reversed(found)):
+        good = one.high <= (one.target or 1)
+        colour = "#0072B2" if good else "#D55E00"
+        axes.plot([one.low, one.high], [place, place], color=colour, lw=2)
+        axes.plot([one.ratio], [place], "o" if good else "s", color=colour)
+    axes.set_yticks(range(len(found)), [f"{o.what}\n{o.against}" for o in reversed(found)])
+    axes.tick_params(axis="y", labelsize=8)
+    axes.set_xscale("log")
+    axes.axvline(1, lw=1, ls=":", color="#767676")
+    axes.set_xlabel("ours divided by theirs (95 % interval)")
+    return figure
