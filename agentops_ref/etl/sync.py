@@ -248,6 +248,9 @@ def _draft(
     content = old.content_hash if old else ""
     # A fingerprint that is not recorded marks an error that can pass: such a document is retried.
     settled = old is not None and bool(old.fingerprint or not old.error)
+    failed = old is not None and bool(old.error) and old.fingerprint == fingerprint
+    if old and failed and changed_stages(old.recipe, stages.recipe) == ("embed",):
+        raise _Quarantined(replace(old, recipe=stages.recipe, missing=0))  # it would fail again
     try:
         same_recipe = old is not None and old.recipe == stages.recipe
         if old is None or old.fingerprint != fingerprint or same_recipe or not content:
