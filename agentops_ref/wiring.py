@@ -37,6 +37,7 @@ PARTS: dict[str, dict[str, str]] = {
         "sql": "agentops_ref.etl.sources:SqlSource",
     },
     "sink": {
+        "databricks": "agentops_ref.etl.sinks.databricks:DatabricksSink",
         "lancedb": "agentops_ref.etl.sinks.lance:LanceSink",
         "memory": "agentops_ref.etl.sinks.memory:MemorySink",
         "postgres": "agentops_ref.etl.sinks.postgres:PostgresSink",

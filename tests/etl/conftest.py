@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 import logging
+import os
 from collections.abc import Iterator
 from typing import Any
 
 import psycopg
 import pytest
 
+from tests.etl.databricks import TOKEN, VectorSearchServer
 from tests.etl.postgres import postgres_server
 
 _NUMBERS = itertools.count()
@@ -20,6 +22,21 @@ def postgres() -> Iterator[str]:
     """A server's address, without a database."""
     with postgres_server() as address:
         yield address
+
+
+@pytest.fixture(scope="session")
+def vector_search() -> Iterator[VectorSearchServer]:
+    """A server on loopback with the API of Databricks Vector Search."""
+    os.environ["DATABRICKS_TOKEN"] = TOKEN
+    server = VectorSearchServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def vector_search_uri(vector_search: VectorSearchServer) -> str:
+    """Address of an index there that does not exist yet."""
+    return vector_search.address(f"index_{next(_NUMBERS)}")
 
 
 @pytest.fixture(scope="session")

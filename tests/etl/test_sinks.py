@@ -12,7 +12,7 @@ import pytest
 
 from agentops_ref.errors import DeveloperError, OperatorError, TransientError
 from agentops_ref.etl import Commit, LanceSink, MemorySink, Sink
-from agentops_ref.etl.sinks import PostgresSink, Rows, searchable
+from agentops_ref.etl.sinks import DatabricksSink, PostgresSink, Rows, searchable
 from agentops_ref.records import Chunk, LedgerEntry
 from tests.etl.fakes import FakeEmbeddings, contents
 
@@ -37,10 +37,12 @@ def rows(document: str, *texts: str, tenant: str = "", version: str = "v1") -> R
     return Rows(entry, chunks, vectors.reshape(len(chunks), MODEL.dimensions))
 
 
-@pytest.fixture(params=["memory", "lancedb", "postgres"])
+@pytest.fixture(params=["memory", "lancedb", "postgres", "databricks"])
 def sink(request: pytest.FixtureRequest, tmp_path: Path) -> Sink:
     if request.param == "postgres":
         return PostgresSink(request.getfixturevalue("index_uri"))
+    if request.param == "databricks":
+        return DatabricksSink(request.getfixturevalue("vector_search_uri"))
     return MemorySink() if request.param == "memory" else LanceSink(tmp_path / "index")
 
 

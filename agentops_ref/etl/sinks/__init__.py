@@ -3,7 +3,7 @@
     Commit ──► Sink.commit ──► version n+1          Searcher ──► Snapshot (version n, held still)
 
 `base` has the contract, `memory` its plainest form, `lance` the embedded default,
-`postgres` the choice for a server.
+`postgres` the choice for a server, `databricks` the one for Vector Search.
 """
 
 from agentops_ref.etl.sinks.base import (
@@ -15,12 +15,14 @@ from agentops_ref.etl.sinks.base import (
     Snapshot,
     searchable,
 )
+from agentops_ref.etl.sinks.databricks import DatabricksSink
 from agentops_ref.etl.sinks.lance import LanceSink
 from agentops_ref.etl.sinks.memory import MemorySink
 from agentops_ref.etl.sinks.postgres import PostgresSink
 
 __all__ = [
     "Commit",
+    "DatabricksSink",
     "Found",
     "IndexVersion",
     "LanceSink",
