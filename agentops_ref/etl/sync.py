@@ -197,8 +197,9 @@ def _prepare(
 ) -> None:
     """Read, parse and chunk what may have changed."""
     stages, tell = drafts.stages, drafts.tell
-    for done, change in enumerate(plan.work):
-        tell("parse", done, len(plan.work))
+    work = plan.work  # sorted anew each time it is asked for
+    for done, change in enumerate(work):
+        tell("parse", done, len(work))
         name = change.document
         old = ledger.get(name)
         try:
@@ -215,7 +216,7 @@ def _prepare(
             continue
         drafts.replace(entry, chunks)
         (drafts.created if old is None else drafts.updated).append(name)
-    tell("parse", len(plan.work), len(plan.work))
+    tell("parse", len(work), len(work))
 
 
 def _keep(held: Snapshot, plan: Plan, ledger: dict[str, LedgerEntry], drafts: _Drafts) -> None:
@@ -247,6 +248,9 @@ def _draft(
     content = old.content_hash if old else ""
     # A fingerprint that is not recorded marks an error that can pass: such a document is retried.
     settled = old is not None and bool(old.fingerprint or not old.error)
+    failed = old is not None and bool(old.error) and old.fingerprint == fingerprint
+    if old and failed and changed_stages(old.recipe, stages.recipe) == ("embed",):
+        raise _Quarantined(replace(old, recipe=stages.recipe, missing=0))  # it would fail again
     try:
         same_recipe = old is not None and old.recipe == stages.recipe
         if old is None or old.fingerprint != fingerprint or same_recipe or not content:

@@ -121,3 +121,8 @@ def test_an_empty_folder_is_complete(tmp_path: Path) -> None:
     listing = FolderSource(tmp_path).list()
     assert listing.complete
     assert listing.items == ()
+
+
+def test_a_limit_beyond_memory_costs_no_memory(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("18 Nm")
+    assert FolderSource(tmp_path, max_bytes=10**15).read("a.txt") == b"18 Nm"

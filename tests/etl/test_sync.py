@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from agentops_ref.errors import OperatorError, TransientError
 from agentops_ref.etl import FolderSource, LanceSink, MemorySink, Sink, audit, diff, sync
 from agentops_ref.etl.naive import append
-from agentops_ref.etl.plan import with_renames
+from agentops_ref.etl.plan import Plan, with_renames
 from agentops_ref.etl.sinks import PostgresSink
 from agentops_ref.etl.sinks.base import Snapshot
 from agentops_ref.etl.stages import Stages
@@ -220,6 +220,22 @@ def test_a_damaged_cache_is_made_again(docs: Path, tmp_path: Path) -> None:
     report = run(docs, sink, make_stages(tmp_path / "cache"))
     assert report.work["parse"] == 4
     assert sink.count() == 5
+
+
+def test_the_plan_is_put_in_order_once_and_not_for_each_document(
+    docs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = 0
+    ordered = Plan.work.fget  # type: ignore[attr-defined]
+
+    def counted(plan: Plan) -> object:
+        nonlocal asked
+        asked += 1
+        return ordered(plan)
+
+    monkeypatch.setattr(Plan, "work", property(counted))
+    assert len(run(docs, MemorySink()).created) == 4
+    assert asked == 1
 
 
 def test_progress_is_told_per_stage(docs: Path) -> None:

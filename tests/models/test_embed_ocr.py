@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,28 @@ def test_a_vector_is_the_mean_of_its_tokens_at_length_one(tmp_path: Path) -> Non
     # mean of (2, 0) and (4, 8), the third token is padding: (3, 4), length 5
     assert model.embed_query("a") == pytest.approx([0.6, 0.8])
     assert model.embed_documents([]) == []
+
+
+def test_texts_share_the_cores_and_vectors_keep_the_order_of_the_texts(tmp_path: Path) -> None:
+    meet = threading.Barrier(2, timeout=10)
+
+    class Session:
+        def get_inputs(self) -> list[Any]:
+            return [type("Node", (), {"name": "input_ids"})]
+
+        def run(self, _: None, feeds: dict[str, Any]) -> list[Any]:
+            meet.wait()  # breaks, and so fails the test, if one text waits for the other
+            return [np.array([[[float(feeds["input_ids"][0, 0]), 1.0]]])]
+
+    class Tokenizer:
+        def encode(self, text: str) -> Any:
+            return type("Encoded", (), {"ids": [len(text)], "attention_mask": [1]})
+
+    model = MiniLmEmbeddings(tmp_path, threads=2)
+    model._session, model._tokenizer = Session(), Tokenizer()
+    texts = ["a" * n for n in (4, 1, 3, 2)]
+    slopes = [first / second for first, second in model.embed_documents(texts)]
+    assert slopes == pytest.approx([4, 1, 3, 2])
 
 
 @pytest.mark.slow
