@@ -24,5 +24,6 @@ def parse_image(name: str, data: bytes, ocr: Ocr) -> list[Element]:
             raise DocumentError(f"{name}: {image.width} x {image.height} pixels are too many")
         image.load()
         buffer = io.BytesIO()
-        ImageOps.exif_transpose(image).convert("RGB").save(buffer, "PNG", compress_level=1)
-    return elements_of_scan(ocr.read(buffer.getvalue()), page=1)
+        upright = ImageOps.exif_transpose(image).convert("RGB")
+        upright.save(buffer, "PNG", compress_level=1)
+    return elements_of_scan(ocr.read(buffer.getvalue()), page=1, size=upright.size)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Any
 
+from agentops_ref.etl.parse import pictures
 from agentops_ref.etl.parse.archive import check_archive
-from agentops_ref.etl.parse.common import clean
+from agentops_ref.etl.parse.common import clean, element
 from agentops_ref.etl.parse.convert import convert, set_up
 from agentops_ref.records import Element
 
@@ -18,6 +19,7 @@ def parse_docx(name: str, data: bytes, ocr: Ocr) -> list[Element]:
     """A Word document. It has no pages until somebody prints it, so neither have its elements."""
     check_archive(name, data)
     set_up()
+    pictures.set_up()
     import docx
     from unstructured.partition.docx import partition_docx
 
@@ -31,16 +33,27 @@ def parse_docx(name: str, data: bytes, ocr: Ocr) -> list[Element]:
 
 
 def parse_pptx(name: str, data: bytes, ocr: Ocr) -> list[Element]:
-    """A deck; the page is the slide. Only a slide's title placeholder makes a title."""
+    """A deck; the page is the slide, with its speaker notes at the end.
+
+    Only a slide's title placeholder makes a title.
+    """
     check_archive(name, data)
     set_up()
+    pictures.set_up()
+    import pptx
     from unstructured.partition.pptx import partition_pptx
 
     items: list[Any] = partition_pptx(file=io.BytesIO(data), include_page_breaks=False)
     for item in items:
         if item.category == "Title" and item.metadata.category_depth:
             item.metadata.category_depth = None  # a short line of the body
-    return list(convert(items))
+    found = list(convert(items))
+    # unstructured would put the notes before the slide's title, that is, under the one before it.
+    for number, slide in enumerate(pptx.Presentation(io.BytesIO(data)).slides, 1):
+        notes = slide.notes_slide.notes_text_frame if slide.has_notes_slide else None
+        end = sum(1 for item in found if (item.page or 0) <= number)
+        found[end:end] = element("text", notes.text if notes else "", page=number)
+    return found
 
 
 def _is_heading(paragraph: Any) -> bool:

@@ -8,8 +8,16 @@ from dataclasses import dataclass
 from statistics import fmean, median
 from typing import TYPE_CHECKING
 
-from agentops_ref.etl.parse.common import CELL, clean, element, is_worded, join_lines
-from agentops_ref.records import Element
+from agentops_ref.etl.parse.common import (
+    CELL,
+    around,
+    clean,
+    element,
+    is_worded,
+    join_lines,
+    page_box,
+)
+from agentops_ref.records import Element, ElementKind, PageBox
 
 if TYPE_CHECKING:
     from agentops_ref.etl.parse import OcrLine
@@ -26,6 +34,8 @@ class _Cell:
     right: float
     middle: float
     height: float
+    area: PageBox | None
+    """Upright around the line as it stands on the page, which may lie askew."""
 
     @property
     def pitch(self) -> float:
@@ -33,13 +43,16 @@ class _Cell:
         return (self.right - self.left) / len(self.text)
 
 
-def elements_of_scan(lines: Sequence[OcrLine], *, page: int | None = None) -> list[Element]:
+def elements_of_scan(
+    lines: Sequence[OcrLine], *, page: int | None = None, size: tuple[int, int] | None = None
+) -> list[Element]:
     """Put recognised lines into reading order and give them structure.
 
     Cells beside each other become "Label: value"; three or more in several rows a table. A line
-    that is markedly taller than the others is a title.
+    that is markedly taller than the others is a title. Without ``size``, the image's width and
+    height in pixels, elements have no box.
     """
-    rows = _rows(_upright(lines))
+    rows = _rows(_upright(lines, size))
     if not rows:
         return []
     cells = [cell for row in rows for cell in row]
@@ -72,21 +85,24 @@ def _shape(row: list[_Cell], normal: float, pitch: float) -> str:
 
 
 def _block(shape: str, rows: list[list[_Cell]], page: int | None) -> list[Element]:
-    confidence = round(fmean(cell.confidence for row in rows for cell in row), 3)
+    cells = [cell for row in rows for cell in row]
+    kind: ElementKind = "text"
     match shape:
         case "title":
-            text = " ".join(cell.text for row in rows for cell in row)
-            return list(element("title", text, page=page, confidence=confidence))
+            kind = "title"
+            text = " ".join(cell.text for cell in cells)
         case "fields":
             text = "\n".join(f"{label.text.rstrip(' :')}: {value.text}" for label, value in rows)
         case "table" if len(rows) > 1:
+            kind = "table"
             text = "\n".join(CELL.join(cell.text for cell in row) for row in rows)
-            return list(element("table", text, page=page, confidence=confidence))
         case "table":
-            text = " ".join(cell.text for cell in rows[0])
+            text = " ".join(cell.text for cell in cells)
         case _:
             text = "\n".join(_paragraphs([row[0] for row in rows]))
-    return list(element("text", text, page=page, confidence=confidence))
+    confidence = round(fmean(cell.confidence for cell in cells), 3)
+    box = around(cell.area for cell in cells)
+    return list(element(kind, text, page=page, confidence=confidence, box=box))
 
 
 def _paragraphs(lines: list[_Cell]) -> list[str]:
@@ -108,7 +124,7 @@ def _paragraphs(lines: list[_Cell]) -> list[str]:
     return [join_lines([line.text for line in group]) for group in groups]
 
 
-def _upright(lines: Sequence[OcrLine]) -> list[_Cell]:
+def _upright(lines: Sequence[OcrLine], size: tuple[int, int] | None) -> list[_Cell]:
     """Boxes as upright cells: the page's skew, taken from the longer lines, is turned back."""
     usable = [
         line
@@ -134,9 +150,17 @@ def _upright(lines: Sequence[OcrLine]) -> list[_Cell]:
                 right=max(xs),
                 middle=fmean(ys),
                 height=max(1.0, (ys[3] + ys[2] - ys[1] - ys[0]) / 2),
+                area=_area(line.box, size),
             )
         )
     return cells
+
+
+def _area(corners: Sequence[Sequence[float]], size: tuple[int, int] | None) -> PageBox | None:
+    if size is None:
+        return None
+    (width, height), xs, ys = size, [x for x, _ in corners], [y for _, y in corners]
+    return page_box(min(xs) / width, min(ys) / height, max(xs) / width, max(ys) / height)
 
 
 def _rows(cells: list[_Cell]) -> list[list[_Cell]]:
