@@ -47,7 +47,7 @@ _PDFIUM = threading.Lock()
 def parse_pdf(name: str, data: bytes, ocr: Ocr) -> list[Element]:
     """Elements of all pages; running headers and footers are left out."""
     found: list[Element] = []
-    with _opened(name, data) as document:
+    with opened(name, data) as document:
         pages = []
         for page in document.pages:
             words = words_of(page)
@@ -58,8 +58,8 @@ def parse_pdf(name: str, data: bytes, ocr: Ocr) -> list[Element]:
         furniture = _furniture([(page.height, lines_of(words)) for page, words, _ in pages])
         vocabulary = Counter(word.text.lower() for _, words, _ in pages for word in words)
         for page, words, tables in pages:
-            if _is_picture(page, words):
-                image, size = _render(data, page.page_number)
+            if is_picture(page, words):
+                image, size = render(data, page.page_number)
                 found += elements_of_scan(ocr.read(image), page=page.page_number, size=size)
             else:
                 found += _page(page, words, tables, body, furniture, vocabulary)
@@ -67,7 +67,8 @@ def parse_pdf(name: str, data: bytes, ocr: Ocr) -> list[Element]:
     return _joined(found)
 
 
-def _opened(name: str, data: bytes) -> Any:
+def opened(name: str, data: bytes) -> Any:
+    """A pdfplumber document; a `DocumentError` if it has a password."""
     import pdfplumber
     from pdfminer.pdfdocument import PDFEncryptionError
     from pdfplumber.utils.exceptions import PdfminerException
@@ -80,7 +81,7 @@ def _opened(name: str, data: bytes) -> Any:
         raise
 
 
-def _is_picture(page: Any, words: list[Word]) -> bool:
+def is_picture(page: Any, words: list[Word]) -> bool:
     """Whether the page has next to no text layer, but a picture over half of it."""
     if sum(len(word.text) for word in words) >= 40:
         return False
@@ -91,8 +92,8 @@ def _is_picture(page: Any, words: list[Word]) -> bool:
     )
 
 
-def _render(data: bytes, number: int) -> tuple[bytes, tuple[int, int]]:
-    """A page as PNG, and its width and height in pixels."""
+def render(data: bytes, number: int) -> tuple[bytes, tuple[int, int]]:
+    """The page with that number, from 1, as PNG, and its width and height in pixels."""
     import pypdfium2
 
     with _PDFIUM:
@@ -107,6 +108,18 @@ def _render(data: bytes, number: int) -> tuple[bytes, tuple[int, int]]:
     buffer = io.BytesIO()
     image.save(buffer, "PNG", compress_level=1)
     return buffer.getvalue(), image.size
+
+
+def texts_of_pages(data: bytes) -> list[str]:
+    """Each page's text layer as PDFium reads it: fast, without structure."""
+    import pypdfium2
+
+    with _PDFIUM:
+        document = pypdfium2.PdfDocument(data)
+        try:
+            return [page.get_textpage().get_text_bounded() for page in document]
+        finally:
+            document.close()
 
 
 def _furniture(pages: list[tuple[float, list[Line]]]) -> set[str]:

@@ -27,7 +27,9 @@ MIN_CONFIDENCE = 0.3
 
 
 @dataclass(frozen=True, slots=True)
-class _Cell:
+class Cell:
+    """A recognised line after the page's skew was turned back; lengths in pixels."""
+
     text: str
     confidence: float
     left: float
@@ -52,14 +54,14 @@ def elements_of_scan(
     that is markedly taller than the others is a title. Without ``size``, the image's width and
     height in pixels, elements have no box.
     """
-    rows = _rows(_upright(lines, size))
+    rows = rows_of_scan(lines, size)
     if not rows:
         return []
     cells = [cell for row in rows for cell in row]
     normal = median(cell.height for cell in cells)
     pitch = median(cell.pitch for cell in cells)
     found: list[Element] = []
-    block: list[list[_Cell]] = []
+    block: list[list[Cell]] = []
     previous = ""
     for row in rows:
         shape = _shape(row, normal, pitch)
@@ -74,7 +76,7 @@ def elements_of_scan(
     return found
 
 
-def _shape(row: list[_Cell], normal: float, pitch: float) -> str:
+def _shape(row: list[Cell], normal: float, pitch: float) -> str:
     """A box's height depends on its letters: a slightly taller line must be wider set as well."""
     tallest = max(row, key=lambda cell: cell.height)
     is_large = len(row) < 3 and tallest.height > 1.25 * normal
@@ -84,7 +86,7 @@ def _shape(row: list[_Cell], normal: float, pitch: float) -> str:
     return {1: "text", 2: "fields"}.get(len(row), "table")
 
 
-def _block(shape: str, rows: list[list[_Cell]], page: int | None) -> list[Element]:
+def _block(shape: str, rows: list[list[Cell]], page: int | None) -> list[Element]:
     cells = [cell for row in rows for cell in row]
     kind: ElementKind = "text"
     match shape:
@@ -105,10 +107,10 @@ def _block(shape: str, rows: list[list[_Cell]], page: int | None) -> list[Elemen
     return list(element(kind, text, page=page, confidence=confidence, box=box))
 
 
-def _paragraphs(lines: list[_Cell]) -> list[str]:
+def _paragraphs(lines: list[Cell]) -> list[str]:
     """Join lines that continue each other: close, aligned, and the first one runs to the edge."""
     edge = max(line.right for line in lines)
-    groups: list[list[_Cell]] = []
+    groups: list[list[Cell]] = []
     for line in lines:
         last = groups[-1][-1] if groups else None
         if (
@@ -124,7 +126,7 @@ def _paragraphs(lines: list[_Cell]) -> list[str]:
     return [join_lines([line.text for line in group]) for group in groups]
 
 
-def _upright(lines: Sequence[OcrLine], size: tuple[int, int] | None) -> list[_Cell]:
+def _upright(lines: Sequence[OcrLine], size: tuple[int, int] | None) -> list[Cell]:
     """Boxes as upright cells: the page's skew, taken from the longer lines, is turned back."""
     usable = [
         line
@@ -143,7 +145,7 @@ def _upright(lines: Sequence[OcrLine], size: tuple[int, int] | None) -> list[_Ce
         xs = [x * cosine - y * sine for x, y in line.box]
         ys = [x * sine + y * cosine for x, y in line.box]
         cells.append(
-            _Cell(
+            Cell(
                 text=clean(line.text),
                 confidence=float(line.confidence),
                 left=min(xs),
@@ -163,9 +165,10 @@ def _area(corners: Sequence[Sequence[float]], size: tuple[int, int] | None) -> P
     return page_box(min(xs) / width, min(ys) / height, max(xs) / width, max(ys) / height)
 
 
-def _rows(cells: list[_Cell]) -> list[list[_Cell]]:
-    rows: list[list[_Cell]] = []
-    for cell in sorted(cells, key=lambda cell: cell.middle):
+def rows_of_scan(lines: Sequence[OcrLine], size: tuple[int, int] | None) -> list[list[Cell]]:
+    """Cells beside each other, left to right, in rows from top to bottom."""
+    rows: list[list[Cell]] = []
+    for cell in sorted(_upright(lines, size), key=lambda cell: cell.middle):
         if rows:
             row = rows[-1]
             middle = fmean(other.middle for other in row)
