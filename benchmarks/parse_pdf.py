@@ -4,8 +4,8 @@ The truth is what the generator of the running case was given to draw (`fjordvar
 what anybody read back. Documents: the born-digital manuals and guides, and the scanned
 certificates. The others are used as their documentation begins: no OCR, so a scan gives them
 nothing. Ours reads them through the configured OCR, whose answers are replayed by default, which
-is why only born-digital documents are timed. A pair of timings is one
-document's, in seconds a page.
+is why only born-digital documents are timed. A pair of timings is one document's, in seconds a
+page, all parsers in turn.
 
 unstructured's PDF part asks for torch, though its strategy "fast" never uses it; it runs with
 ``pip install --no-deps unstructured-inference onnx ml-dtypes pdf2image pikepdf pi-heif``.

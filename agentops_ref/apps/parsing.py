@@ -16,12 +16,16 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass
 from itertools import pairwise
-from typing import NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from agentops_ref.records import Element
 
+if TYPE_CHECKING:
+    from agentops_ref.apps.fjordvarm.printed import Printed
+    from agentops_ref.etl.parse import Ocr
+
 Rows = Sequence[Sequence[str]]
-CELL = " | "
 _WORD = re.compile(r"\w+")
 
 
@@ -99,6 +103,24 @@ def read_of(elements: Iterable[Element]) -> Read:
             if item.kind == "table"
         ],
     )
+
+
+def quality_by_kind(documents: Iterable[Printed], root: Path, *, ocr: Ocr) -> dict[str, Quality]:
+    """Parse documents below a corpus version's folder and add up the figures of each kind.
+
+    Raises
+    ------
+    DocumentError
+        A document cannot be parsed.
+    """
+    from agentops_ref.etl.parse import parse
+
+    total: dict[str, Quality] = {}
+    for one in documents:
+        elements = parse(one.path, (root / one.path).read_bytes(), ocr=ocr)
+        found = measure(one.pieces, one.tables, read_of(elements))
+        total[one.kind] = total.get(one.kind, Quality()) + found
+    return total
 
 
 def tables_of_markdown(text: str) -> list[list[list[str]]]:

@@ -71,6 +71,13 @@ def test_the_box_of_a_text_is_where_its_ink_is(change: dict[str, Sequence[int] |
     assert box == pytest.approx(ink(data), abs=0.012)
 
 
+@pytest.mark.parametrize("crop", [[0, 0, 0, 0], [900, 900, 990, 990], [-90, -90, -10, -10]])
+def test_a_page_that_shows_nothing_is_read_without_places(crop: Sequence[int]) -> None:
+    found = parse("a.pdf", with_page(pdf(LINES), CropBox=crop), ocr=NoOcr())
+    assert [item.text for item in found] == [" ".join(line[-1] for line in LINES)]
+    assert found[0].box is None
+
+
 def test_boxes_of_tables_figures_and_pictures() -> None:
     from PIL import Image
     from reportlab.lib.utils import ImageReader

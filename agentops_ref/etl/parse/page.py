@@ -61,6 +61,8 @@ class Box:
         left, top, right, bottom = page.bbox
         left, top, right, bottom = left + cut[0], top + cut[1], right - cut[2], bottom - cut[3]
         width, height = right - left, bottom - top
+        if width <= 0 or height <= 0:  # a crop box without area: nothing is shown
+            return None
         return page_box(
             (self.x0 - left) / width,
             (self.top - top) / height,
