@@ -102,3 +102,5 @@ def test_show_draws_the_page(folder: Path) -> None:
     ended = agentops("show", "nut.pdf", "--quote", "19 Nm")
     assert "nut.pdf: page 1 does not hold '19 Nm'" in str(ended.exception)
     assert not (folder / "page.png").exists()
+    ended = agentops(*arguments[:-1], "missing/marked.png")
+    assert str(ended.exception).startswith("cannot write missing/marked.png: No such file")

@@ -224,6 +224,37 @@ def test_docx_headings_come_from_styles_and_tables_have_captions() -> None:
     ]
 
 
+def test_docx_merged_cells_leave_the_others_in_their_columns() -> None:
+    import docx
+
+    document = docx.Document()
+    table = document.add_table(rows=4, cols=3)
+    for row, cells in enumerate(["Model Size ?", "? liquid gas", "NL-8 6 15", "NL-6 ? 12"]):
+        for column, text in enumerate(cells.split()):
+            table.cell(row, column).text = text.replace("?", "")
+    table.cell(0, 1).merge(table.cell(0, 2)).text = "Size"
+    table.cell(0, 0).merge(table.cell(1, 0)).text = "Model"
+    table.cell(2, 1).merge(table.cell(3, 1)).text = "6.35"
+    buffer = io.BytesIO()
+    document.save(buffer)
+    assert texts(read("a.docx", buffer.getvalue())) == [
+        "Model | Size | Size\nModel | liquid | gas\nNL-8 | 6.35 | 15\nNL-6 | 6.35 | 12"
+    ]
+
+
+def test_docx_cells_that_span_everything_cost_nothing() -> None:
+    import docx
+
+    document = docx.Document()
+    table = document.add_table(rows=50, cols=2)
+    for row in table.rows:
+        row.cells[0].text = "x" * 1000
+        row.cells[0]._tc.grid_span = 60_000
+    buffer = io.BytesIO()
+    document.save(buffer)
+    assert sum(map(len, texts(read("a.docx", buffer.getvalue())))) < 200_000
+
+
 def test_pptx_pages_are_slides() -> None:
     import pptx
     from pptx.util import Inches

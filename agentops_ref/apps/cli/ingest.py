@@ -15,6 +15,7 @@ from agentops_ref.apps.cli.common import (
     progress_bar,
 )
 from agentops_ref.apps.cli.place import place_options
+from agentops_ref.errors import OperatorError
 
 
 @click.group()
@@ -241,7 +242,10 @@ def show(session: Session, file: Path, page: int, quote: str, out: Path, as_json
     from agentops_ref.etl.show import show as shown
 
     found = shown(file.as_posix(), file.read_bytes(), page=page, quote=quote, ocr=session.ocr)
-    out.write_bytes(found.png)
+    try:
+        out.write_bytes(found.png)
+    except OSError as error:
+        raise OperatorError(f"cannot write {out}: {error.strerror}; choose another --out") from None
     if as_json:
         print_json({"out": out, "page": page, "boxes": found.boxes})
     else:

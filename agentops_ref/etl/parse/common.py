@@ -10,6 +10,8 @@ from agentops_ref.errors import DocumentError
 from agentops_ref.records import Element, ElementKind, PageBox
 
 CELL = " | "
+MAX_REPEATED = 1_000_000
+"""Characters that merged cells may add to a document; a hostile one would fill the memory."""
 BULLET = re.compile(r"^(?:[•◦▪‣●○■]|[-–*·](?=\s))\s*")
 NUMBERED = re.compile(r"^(?:\(?\d{1,2}[.)]|[a-z]\))\s+")
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")

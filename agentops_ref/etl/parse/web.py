@@ -8,15 +8,13 @@ from copy import deepcopy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from agentops_ref.etl.parse.common import clean, decode, element
+from agentops_ref.etl.parse.common import MAX_REPEATED, clean, decode, element
 from agentops_ref.etl.parse.convert import convert, set_up
 from agentops_ref.records import Element
 
 if TYPE_CHECKING:
     from agentops_ref.etl.parse import Ocr
 
-MAX_REPEATED = 1_000_000
-"""Characters that merged cells may add to a page; a hostile one would fill the memory."""
 _UNSEEN = ("script", "style", "noscript", "template", "iframe", "object", "svg", "nav", "footer")
 _FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 _DECLARATION = re.compile(r"\A\s*<\?xml[^>]*\?>")
