@@ -40,7 +40,7 @@ class Shown(NamedTuple):
 
 
 class _Place(NamedTuple):
-    """A word, or a line of a scan; its text is folded."""
+    """A word, a figure with its labels, or a line of a scan; its text is folded."""
 
     text: str
     box: PageBox
@@ -82,7 +82,15 @@ def show(name: str, data: bytes, *, page: int, quote: str, ocr: Ocr) -> Shown:
 
 
 def _pdf_page(name: str, data: bytes, number: int, ocr: Ocr) -> tuple[bytes, list[_Place]]:
-    from agentops_ref.etl.parse.page import Box, Word, lines_of, words_of
+    from agentops_ref.etl.parse.page import (
+        Box,
+        Word,
+        figures,
+        labels_of,
+        lines_of,
+        tables_of,
+        words_of,
+    )
     from agentops_ref.etl.parse.pdf import is_picture, opened, render
 
     with opened(name, data) as document:
@@ -94,8 +102,11 @@ def _pdf_page(name: str, data: bytes, number: int, ocr: Ocr) -> tuple[bytes, lis
         words = words_of(page)
         if is_picture(page, words):
             return image, list(_places_of_scan(image, size, ocr))
-        # In the order in which they are parsed: a table cell by cell, not line by line.
-        blocks: list[tuple[float, list[Word]]] = []
+        # As they are parsed: a figure's labels together, a table cell by cell, not line by line.
+        blocks: list[tuple[float, list[tuple[str, Box]]]] = []
+        for figure in figures(page, words, tables_of(page)):
+            blocks.append((figure.top, [(labels_of(words, figure), figure)]))
+            words = [word for word in words if not figure.holds(word)]
         for table in page.find_tables():
             inside: list[Word] = []
             for corners in (cell for row in table.rows for cell in row.cells if cell):
@@ -103,10 +114,11 @@ def _pdf_page(name: str, data: bytes, number: int, ocr: Ocr) -> tuple[bytes, lis
                 held = [word for word in words if cell.holds(word)]
                 inside += (word for line in lines_of(held) for word in line.words)
                 words = [word for word in words if word not in held]
-            blocks.append((float(table.bbox[1]), inside))
-        blocks += ((line.top, list(line.words)) for line in lines_of(words))
-        ordered = [word for _, block in sorted(blocks, key=itemgetter(0)) for word in block]
-        placed = [(word.text, Box.around([word]).on(page)) for word in ordered]
+            blocks.append((float(table.bbox[1]), [(w.text, Box.around([w])) for w in inside]))
+        for line in lines_of(words):
+            blocks.append((line.top, [(word.text, Box.around([word])) for word in line.words]))
+        ordered = [place for _, block in sorted(blocks, key=itemgetter(0)) for place in block]
+        placed = [(text, box.on(page)) for text, box in ordered]
     return image, [_Place(_folded(text), box) for text, box in placed if box is not None]
 
 

@@ -90,6 +90,24 @@ def test_a_row_is_marked_cell_by_cell_and_a_header_in_its_own_table() -> None:
     assert first[-1][1] < caption[1]
 
 
+def test_a_figure_is_marked_as_a_whole() -> None:
+    from reportlab.pdfgen.canvas import Canvas
+
+    buffer = io.BytesIO()
+    canvas = Canvas(buffer, pagesize=(600, 800))
+    for radius in (20, 30, 40):
+        canvas.circle(150, 500, radius)
+    for x, y, label in ((120, 515, "pump"), (155, 490, "valve"), (120, 480, "pump")):
+        canvas.setFontSize(8)
+        canvas.drawString(x, y, label)
+    canvas.drawString(60, 440, "Figure 1: the pump")
+    canvas.save()
+    for quote in ("pump; valve\nFigure 1: the pump", "pump; valve"):
+        box, *caption = shown(buffer.getvalue(), quote).boxes
+        assert box == pytest.approx((110 / 600, 260 / 800, 190 / 600, 340 / 800), abs=0.002)
+        assert len(caption) == quote.count("Figure")
+
+
 def test_a_scan_is_marked_by_its_recognised_lines() -> None:
     ocr = FixedOcr(at("Model", 60, 80), at("NL-8", 300, 82), at("Charge", 60, 400))
     found = show("a.pdf", scanned_pdf(), page=1, quote="Model: NL-8", ocr=ocr)

@@ -202,6 +202,12 @@ def figures(page: Any, words: list[Word], tables: list[Table]) -> list[Box]:
     ]
 
 
+def labels_of(words: list[Word], figure: Box) -> str:
+    """What is printed in a figure, each label once, separated by "; "."""
+    lines = lines_of([word for word in words if figure.holds(word)])
+    return "; ".join(dict.fromkeys(label for line in lines for label in line.phrases))
+
+
 def _box(item: Any) -> Box:
     return Box(item["x0"], item["top"], item["x1"], item["bottom"])
 

@@ -20,6 +20,7 @@ from agentops_ref.etl.parse.page import (
     Table,
     Word,
     figures,
+    labels_of,
     lines_of,
     tables_of,
     words_of,
@@ -177,9 +178,7 @@ def _page(
             rows = [[_cell(cell, vocabulary) for cell in row] for row in tables[thing].rows]
             yield from element("table", table_text(rows), page=number, box=box)
         else:
-            inside = [word for word in words if boxes[thing].holds(word)]
-            labels = dict.fromkeys(label for line in lines_of(inside) for label in line.phrases)
-            yield from element("figure", "; ".join(labels), page=number, box=box)
+            yield from element("figure", labels_of(words, boxes[thing]), page=number, box=box)
     yield from _text(run, body, page, before_table=False)
 
 
