@@ -12,6 +12,8 @@ from typing import Any, Literal, NamedTuple
 
 ElementKind = Literal["title", "text", "list", "table", "figure", "caption"]
 ChangeKind = Literal["create", "update", "delete", "keep"]
+PageBox = tuple[float, float, float, float]
+"""(left, top, right, bottom) as shares 0..1 of a page's width and height, from its top left."""
 
 
 # --- what a source says -----------------------------------------------------------------------
@@ -50,11 +52,19 @@ class Element:
 
     kind: ElementKind
     text: str
-    """Plain text. A table's rows are lines, its cells separated by " | ", the header row first."""
+    """Plain text. A table's rows are lines, its cells separated by " | ", the header row first.
+
+    Empty for a figure without labels or a description: its box says where the picture is.
+    """
     page: int | None = None
     """1-based page (PDF), slide (PPTX) or sheet (XLSX); None where the format has no pages."""
     confidence: float | None = None
     """OCR confidence in 0..1; None for born-digital text."""
+    box: PageBox | None = None
+    """Where it stands on ``page`` as that is shown; None where the format has no geometry.
+
+    Of a paragraph that goes on overleaf, the part on ``page``.
+    """
 
 
 @dataclass(frozen=True, slots=True)

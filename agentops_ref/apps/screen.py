@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from agentops_ref.records import Answer, Hit, SyncReport
+from agentops_ref.records import Answer, Element, Hit, SyncReport
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -222,3 +222,27 @@ def hits(out: Console, found: Sequence[Hit]) -> None:
         out.print(f"    {escape(shorten(hit.chunk.text, 200))}")
     if not found:
         out.print("nothing found")
+
+
+def elements(out: Console, found: Sequence[Element]) -> None:
+    """Print a parsed document, each element below its kind and place."""
+    from rich.markup import escape
+    from rich.padding import Padding
+    from rich.table import Table
+
+    page = None
+    for item in found:
+        if item.page != page:
+            page = item.page
+            out.rule(f"page {page}", align="left", style="dim")
+        where = "" if item.box is None else " " + " ".join(f"{side:.2f}" for side in item.box)
+        sure = "" if item.confidence is None else f" confidence {item.confidence:.2f}"
+        out.print(f"[cyan]{item.kind}[/][dim]{where}{sure}[/]")
+        if item.kind == "table":
+            rows = [[cell.strip() for cell in row.split("|")] for row in item.text.split("\n")]
+            table = Table(*map(escape, rows[0]), padding=(0, 1, 0, 0), box=None)
+            for row in rows[1:]:
+                table.add_row(*map(escape, row))
+            out.print(Padding(table, (0, 0, 0, 2)))
+        elif item.text:
+            out.print(Padding(escape(item.text), (0, 0, 0, 2)))

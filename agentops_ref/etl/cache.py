@@ -14,6 +14,7 @@ from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,8 +38,8 @@ class StageCache:
         """Return the elements stored under the content's key; a damaged entry counts as absent."""
         try:
             stored = json.loads(self._file(recipe, content).read_text(encoding="utf-8"))
-            return tuple(Element(**fields) for fields in stored)
-        except (OSError, ValueError, TypeError):
+            return tuple(_element(fields) for fields in stored)
+        except (OSError, ValueError, TypeError, LookupError, AttributeError):
             return None
 
     def put_elements(self, recipe: str, content: str, elements: Iterable[Element]) -> None:
@@ -93,6 +94,15 @@ class StageCache:
             database = _open(path)
         with closing(database):
             yield database
+
+
+def _element(fields: dict[str, Any]) -> Element:
+    """JSON knows no tuples: a box comes back as a list."""
+    box = fields.pop("box")
+    if box is not None:
+        left, top, right, bottom = map(float, box)
+        box = (left, top, right, bottom)
+    return Element(**fields, box=box)
 
 
 def _open(path: Path) -> sqlite3.Connection:

@@ -67,6 +67,7 @@ def chunk(
     elements: Sequence[Element], *, document: str, version: str, settings: ChunkConfig
 ) -> tuple[Chunk, ...]:
     """Cut a parsed document into chunks of about ``target_chars``, never above ``max_chars``."""
+    elements = [item for item in elements if item.text.strip()]  # a figure can be without a text
     title = next((item.text for item in elements if item.kind == "title"), title_of(document))
     title = " ".join(title.split())
     metadata = {**kind_and_tenant(document), "title": title}
@@ -145,7 +146,7 @@ def _sections(elements: Sequence[Element], title: str, settings: ChunkConfig) ->
                 titles, body = [], []
             if " ".join(item.text.split()) != title:
                 titles.append(item)
-        elif item.text.strip():
+        else:
             if body and item.page != body[-1].page:
                 yield _section(titles, body, settings)
                 body = []

@@ -217,3 +217,12 @@ def test_the_id_is_what_the_ledger_expects() -> None:
 def test_a_word_longer_than_a_chunk_is_cut_anywhere(size: int) -> None:
     chunks = cut(Element("text", "x" * size))
     assert "".join(made.text for made in chunks) == "x" * size
+
+
+def test_a_figure_without_text_changes_nothing() -> None:
+    title, text = Element("title", "Valves", 1), Element("text", "Open it by hand.", 1)
+    figure = Element("figure", "", 1, None, (0.1, 0.1, 0.5, 0.5))
+    last = Element("title", "Thank you", 2)
+    plain = cut(title, text, last)
+    assert plain[-1].text == "Thank you"
+    assert cut(title, figure, text, figure, last, figure) == plain

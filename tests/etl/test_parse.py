@@ -111,6 +111,20 @@ def test_csv_is_one_table() -> None:
     assert found[0].kind == "table"
 
 
+@pytest.mark.parametrize(
+    ("data", "table"),
+    [
+        ('code,meaning\nE41,"Fan\nlocked"\n', "code | meaning\nE41 | Fan locked"),
+        ("code\tmeaning\nE41\tFan, locked\n", "code | meaning\nE41 | Fan, locked"),
+        ("code;°C\r\nE41;7,5\r\n".encode("cp1252"), "code | °C\nE41 | 7,5"),
+        ("code,meaning\nE41\nE43,Sensor,open\n", "code | meaning |\nE41 | |\nE43 | Sensor | open"),
+        ("code\nE41\nE43\n", "code\nE41\nE43"),
+    ],
+)
+def test_csv_cells_stay_in_their_column(data: bytes | str, table: str) -> None:
+    assert texts(read("a.csv", data)) == [table]
+
+
 def test_markdown_keeps_tables_and_drops_front_matter() -> None:
     found = read(
         "notes/a.md",
@@ -134,6 +148,48 @@ def test_html_gives_only_what_a_reader_sees() -> None:
         <noscript>Switch on scripts</noscript><footer>Imprint</footer></body></html>""",
     )
     assert texts(found) == ["Returns", "Goods go back within 30 days.", "Model | Days\nNL-8 | 30"]
+
+
+def test_html_tables_keep_every_cell_in_its_row_and_column() -> None:
+    found = read(
+        "a.html",
+        """<table><caption>Pipes</caption>
+        <tr><th rowspan="2">Model</th><th colspan="2">Size in mm</th></tr>
+        <tr><th>liquid</th><th>gas</th></tr>
+        <tr><td>NL-8</td><td rowspan="2">6.35</td><td>15.88</td></tr>
+        <tr><td>NL-6</td><td>12.70</td></tr></table>""",
+    )
+    assert [(item.kind, item.text) for item in found] == [
+        ("caption", "Pipes"),
+        (
+            "table",
+            "Model | Size in mm | Size in mm\nModel | liquid | gas\n"
+            "NL-8 | 6.35 | 15.88\nNL-6 | 6.35 | 12.70",
+        ),
+    ]
+
+
+def test_html_cells_that_span_everything_cost_nothing() -> None:
+    cell = f'<td colspan="1000" rowspan="65534">{"x" * 1000}</td>'
+    (table,) = read("a.html", f"<table>{f'<tr>{cell}<td>y</td></tr>' * 50}</table>")
+    assert len(table.text) < 200_000
+
+
+def test_html_figures_keep_their_description_table_and_caption() -> None:
+    found = read(
+        "a.html",
+        """<h1>Valves</h1><figure><img src="v.png" alt="The valve, cut open">
+        <figcaption>Figure 1: the valve</figcaption></figure>
+        <figure><table><tr><th>Part</th><th>Nm</th></tr><tr><td>Nut</td><td>18</td></tr></table>
+        <figcaption>Table 1: torques</figcaption></figure>""",
+    )
+    assert [(item.kind, item.text) for item in found] == [
+        ("title", "Valves"),
+        ("figure", "The valve, cut open"),
+        ("caption", "Figure 1: the valve"),
+        ("table", "Part | Nm\nNut | 18"),
+        ("caption", "Table 1: torques"),
+    ]
 
 
 # --- office -----------------------------------------------------------------------------------
@@ -168,6 +224,37 @@ def test_docx_headings_come_from_styles_and_tables_have_captions() -> None:
     ]
 
 
+def test_docx_merged_cells_leave_the_others_in_their_columns() -> None:
+    import docx
+
+    document = docx.Document()
+    table = document.add_table(rows=4, cols=3)
+    for row, cells in enumerate(["Model Size ?", "? liquid gas", "NL-8 6 15", "NL-6 ? 12"]):
+        for column, text in enumerate(cells.split()):
+            table.cell(row, column).text = text.replace("?", "")
+    table.cell(0, 1).merge(table.cell(0, 2)).text = "Size"
+    table.cell(0, 0).merge(table.cell(1, 0)).text = "Model"
+    table.cell(2, 1).merge(table.cell(3, 1)).text = "6.35"
+    buffer = io.BytesIO()
+    document.save(buffer)
+    assert texts(read("a.docx", buffer.getvalue())) == [
+        "Model | Size | Size\nModel | liquid | gas\nNL-8 | 6.35 | 15\nNL-6 | 6.35 | 12"
+    ]
+
+
+def test_docx_cells_that_span_everything_cost_nothing() -> None:
+    import docx
+
+    document = docx.Document()
+    table = document.add_table(rows=50, cols=2)
+    for row in table.rows:
+        row.cells[0].text = "x" * 1000
+        row.cells[0]._tc.grid_span = 60_000
+    buffer = io.BytesIO()
+    document.save(buffer)
+    assert sum(map(len, texts(read("a.docx", buffer.getvalue())))) < 200_000
+
+
 def test_pptx_pages_are_slides() -> None:
     import pptx
     from pptx.util import Inches
@@ -189,6 +276,52 @@ def test_pptx_pages_are_slides() -> None:
         ("title", 2, "Condensate"),
         ("text", 2, "Test with one litre."),
         ("table", 2, "Model | Torque\nBR-50 | 55"),
+    ]
+
+
+def test_pptx_notes_and_grouped_shapes_are_read_on_their_slide() -> None:
+    import pptx
+    from pptx.util import Inches
+
+    deck = pptx.Presentation()
+    for title, notes in (("Pipes", "Ask who has bent one before."), ("Condensate", "")):
+        slide = deck.slides.add_slide(deck.slide_layouts[5])
+        slide.shapes.title.text = title
+        if notes:
+            slide.notes_slide.notes_text_frame.text = notes
+    group = slide.shapes.add_group_shape()
+    box = group.shapes.add_textbox(Inches(1), Inches(3), Inches(3), Inches(1))
+    box.text_frame.text = "Siphon of 50 mm"
+    buffer = io.BytesIO()
+    deck.save(buffer)
+    found = read("a.pptx", buffer.getvalue())
+    assert [(item.kind, item.page, item.text) for item in found] == [
+        ("title", 1, "Pipes"),
+        ("text", 1, "Ask who has bent one before."),
+        ("title", 2, "Condensate"),
+        ("text", 2, "Siphon of 50 mm"),
+    ]
+
+
+def test_docx_pictures_are_named_by_their_description() -> None:
+    import docx
+    from PIL import Image
+
+    image = io.BytesIO()
+    Image.new("RGB", (8, 8), "red").save(image, "PNG")
+    document = docx.Document()
+    document.add_paragraph("The valve has a spring.")
+    for description in ("The valve, cut open", "valve 2.PNG", ""):
+        drawing = document.add_paragraph().add_run().add_picture(image)._inline
+        drawing.docPr.set("descr", description)
+    document.add_paragraph("The spring is checked every year.")
+    buffer = io.BytesIO()
+    document.save(buffer)
+    found = read("a.docx", buffer.getvalue())
+    assert [(item.kind, item.text) for item in found] == [
+        ("text", "The valve has a spring."),
+        ("figure", "The valve, cut open"),
+        ("text", "The spring is checked every year."),
     ]
 
 
@@ -248,6 +381,63 @@ def test_mail_has_headers_body_and_attachments() -> None:
     assert found[7] == "Attachment a.zip"
     assert "could not be read: a.zip: no parser for '.zip' files" in found[8]
     assert found[-2:] == ["Subject: Older mail", "Please come on Monday."]
+
+
+@pytest.mark.parametrize("as_file", [False, True])
+def test_mails_within_mails_have_a_limit(as_file: bool) -> None:
+    inner = EmailMessage()
+    inner["Subject"] = "The innermost"
+    inner.set_content("The charge was 0.61 kg.\n")
+    for level in range(8):
+        outer = EmailMessage()
+        outer["Subject"] = f"Wrapped {level}"
+        outer.set_content("See below.\n")
+        if as_file:
+            more: dict[str, Any] = {
+                "maintype": "application",
+                "subtype": "octet-stream",
+                "filename": "x.EML",
+            }
+            outer.add_attachment(inner.as_bytes(), **more)
+        else:
+            outer.add_attachment(inner)
+        inner = outer
+    found = texts(read("a.eml", inner.as_bytes()))
+    assert [text for text in found if text.startswith("Subject: ")] == [
+        f"Subject: Wrapped {level}" for level in (7, 6, 5, 4, 3)
+    ]
+    assert "too many messages within messages" in found[-1]
+
+
+def test_a_mail_of_a_thousand_attachments_is_read_in_part() -> None:
+    message = EmailMessage()
+    message["Subject"] = "Many"
+    for number in range(1000):
+        message.add_attachment(f"Reading {number}\n", filename=f"{number}.txt")
+    found = texts(read("a.eml", message.as_bytes()))
+    assert found[-2:] == ["Reading 99", "900 further attachments were not read."]
+
+
+def test_tables_within_attachments_stay_tables() -> None:
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    book.active.append(["Model", "Charge"])
+    book.active.append(["NL-8", "1.70 kg"])
+    buffer = io.BytesIO()
+    book.save(buffer)
+    message = EmailMessage()
+    message["Subject"] = "Charges"
+    message.set_content("See the table.\n")
+    kind: dict[str, Any] = {"maintype": "application", "subtype": "octet-stream"}
+    message.add_attachment(buffer.getvalue(), filename="charges.xlsx", **kind)
+    message.add_attachment(pdf([(50, 100, "Helvetica", 10, "Weigh it")]), filename="a.pdf", **kind)
+    assert read("a.eml", message.as_bytes())[-4:] == (
+        Element("title", "Attachment charges.xlsx"),
+        Element("table", "Model | Charge\nNL-8 | 1.70 kg"),
+        Element("title", "Attachment a.pdf"),
+        Element("text", "Weigh it"),
+    )
 
 
 def test_mail_with_only_html() -> None:
@@ -376,7 +566,7 @@ def test_images_are_read_by_ocr() -> None:
         buffer = io.BytesIO()
         Image.new("RGB", (40, 30)).save(buffer, format_)
         found = parse(f"a.{extension}", buffer.getvalue(), ocr=FixedOcr(at("IP24", 5, 5)))
-        assert found == (Element("text", "IP24", 1, 0.9),)
+        assert found == (Element("text", "IP24", 1, 0.9, (0.125, 0.1667, 1.0, 0.8333)),)
 
 
 # --- hostile files ----------------------------------------------------------------------------

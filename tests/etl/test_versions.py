@@ -17,8 +17,8 @@ from agentops_ref.settings import ChunkConfig
 from agentops_ref.testing import HashEmbeddings, ScriptedOcr
 
 HELD = {
-    "PARSER_VERSION": ("2", "e92a88ede578"),
-    "CHUNKER_VERSION": ("2", "ded00cb4af44"),
+    "PARSER_VERSION": ("3", "4e3afa2c54f2"),
+    "CHUNKER_VERSION": ("2", "2051a046c97d"),
 }
 """Name → version and digest of the code that it stands for."""
 

@@ -8,7 +8,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from agentops_ref.config import Config
+    from agentops_ref.etl.parse import Ocr, OcrLine
     from agentops_ref.wiring import App
 
 Progress = Callable[[str, int, int], None]
@@ -54,6 +55,20 @@ class Session:
         os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
         logging.getLogger("alembic").setLevel(logging.WARNING)
         return build(self.config(*more))
+
+    @property
+    def ocr(self) -> Ocr:
+        """The configured OCR engine; nothing is loaded, or even read, before its first image."""
+        return _WhenAsked(self)
+
+
+class _WhenAsked:
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def read(self, image_png: bytes, /) -> Sequence[OcrLine]:
+        lines: Sequence[OcrLine] = self._session.app().ocr.read(image_png)
+        return lines
 
 
 def command(function: Callable[..., None]) -> Callable[..., None]:

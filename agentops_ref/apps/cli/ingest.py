@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from agentops_ref.apps.cli.common import (
@@ -13,6 +15,7 @@ from agentops_ref.apps.cli.common import (
     progress_bar,
 )
 from agentops_ref.apps.cli.place import place_options
+from agentops_ref.errors import OperatorError
 
 
 @click.group()
@@ -203,3 +206,49 @@ def rollback(session: Session, version: int, wait: float, as_json: bool) -> None
             "To stay, pin readers: --set etl.sink.pin="
             f"{number}[/]"
         )
+
+
+file_argument = click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+
+
+@ingest.command()
+@file_argument
+@json_option
+@command
+def parse(session: Session, file: Path, as_json: bool) -> None:
+    """Show what the parser makes of FILE.
+
+    The index is not touched. --json prints a list of kind, text, page, box (left, top, right,
+    bottom as shares of the page) and confidence.
+    """
+    from agentops_ref.apps import screen
+    from agentops_ref.etl.parse import parse as parsed
+
+    elements = parsed(file.as_posix(), file.read_bytes(), ocr=session.ocr)
+    if as_json:
+        print_json(elements)
+    else:
+        screen.elements(console(), elements)
+
+
+@ingest.command()
+@file_argument
+@click.option("--page", type=click.IntRange(1), default=1, show_default=True)
+@click.option("--quote", required=True, help="Passage to mark, as an answer or a chunk has it.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), default=Path("page.png"))
+@json_option
+@command
+def show(session: Session, file: Path, page: int, quote: str, out: Path, as_json: bool) -> None:
+    """Draw a page of FILE, a PDF or image, with a quoted passage marked on it."""
+    from agentops_ref.etl.show import show as shown
+
+    found = shown(file.as_posix(), file.read_bytes(), page=page, quote=quote, ocr=session.ocr)
+    try:
+        out.write_bytes(found.png)
+    except OSError as error:
+        raise OperatorError(f"cannot write {out}: {error.strerror}; choose another --out") from None
+    if as_json:
+        print_json({"out": out, "page": page, "boxes": found.boxes})
+    else:
+        n = len(found.boxes)
+        console().print(f"{out}: page {page}, {n} line{'s' * (n > 1)} marked", markup=False)

@@ -7,9 +7,11 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 
 from agentops_ref.errors import DocumentError
-from agentops_ref.records import Element, ElementKind
+from agentops_ref.records import Element, ElementKind, PageBox
 
 CELL = " | "
+MAX_REPEATED = 1_000_000
+"""Characters that merged cells may add to a document; a hostile one would fill the memory."""
 BULLET = re.compile(r"^(?:[•◦▪‣●○■]|[-–*·](?=\s))\s*")
 NUMBERED = re.compile(r"^(?:\(?\d{1,2}[.)]|[a-z]\))\s+")
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
@@ -50,11 +52,36 @@ def element(
     *,
     page: int | None = None,
     confidence: float | None = None,
+    box: PageBox | None = None,
 ) -> Iterable[Element]:
-    """Yield the element, or nothing where its text is empty or only decoration."""
+    """Yield the element, or nothing where its text is empty or only decoration.
+
+    A figure is also one without a text, if it is known where it stands.
+    """
     text = clean_lines(text)
     if is_worded(text):
-        yield Element(kind, text, page, confidence)
+        yield Element(kind, text, page, confidence, box)
+    elif kind == "figure" and box is not None:
+        yield Element(kind, "", page, confidence, box)
+
+
+def page_box(left: float, top: float, right: float, bottom: float) -> PageBox | None:
+    """Shares of a page → a box, cut at the page's edges; None if it lies outside or has no area.
+
+    Rounded to 4 digits, a hundredth of a millimetre on A4.
+    """
+    sides = (left, top, right, bottom)
+    left, top, right, bottom = (round(min(1.0, max(0.0, float(n))), 4) for n in sides)
+    return (left, top, right, bottom) if left < right and top < bottom else None
+
+
+def around(boxes: Iterable[PageBox | None]) -> PageBox | None:
+    """The smallest box that holds all of those that are known."""
+    known = [box for box in boxes if box is not None]
+    if not known:
+        return None
+    lefts, tops, rights, bottoms = zip(*known, strict=True)
+    return min(lefts), min(tops), max(rights), max(bottoms)
 
 
 def decode(name: str, data: bytes, *, charset: str | None = None) -> str:

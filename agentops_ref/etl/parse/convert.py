@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any
 
-from agentops_ref.etl.parse.common import BULLET, element, table_text
-from agentops_ref.records import Element, ElementKind
+from agentops_ref.etl.parse.common import BULLET, element, page_box, table_text
+from agentops_ref.records import Element, ElementKind, PageBox
 
 _KINDS: dict[str, ElementKind] = {
     "Title": "title",
@@ -72,10 +72,18 @@ def convert(items: Iterable[Any]) -> Iterator[Element]:
         if kind == "title" and item.metadata.category_depth is None:
             kind = "text"  # only guessed from its words
         text = BULLET.sub("", item.text) if kind == "list" else item.text
-        for made in element(kind, text, page=page):
+        for made in element(kind, text, page=page, box=_box(item.metadata.coordinates)):
             if made.kind == "text":
                 waiting = made
             else:
                 yield made
     if waiting is not None:
         yield waiting
+
+
+def _box(coordinates: Any) -> PageBox | None:
+    if coordinates is None:
+        return None
+    width, height = coordinates.system.width, coordinates.system.height
+    xs, ys = zip(*coordinates.points, strict=True)
+    return page_box(min(xs) / width, min(ys) / height, max(xs) / width, max(ys) / height)

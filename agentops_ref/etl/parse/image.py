@@ -17,6 +17,12 @@ MAX_PIXELS = 50_000_000
 
 def parse_image(name: str, data: bytes, ocr: Ocr) -> list[Element]:
     """Read the text of a PNG or JPEG; the image is page 1."""
+    image, size = upright(name, data)
+    return elements_of_scan(ocr.read(image), page=1, size=size)
+
+
+def upright(name: str, data: bytes) -> tuple[bytes, tuple[int, int]]:
+    """The image as it is to be looked at, as PNG, and its width and height in pixels."""
     from PIL import Image, ImageOps
 
     with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as image:
@@ -24,5 +30,6 @@ def parse_image(name: str, data: bytes, ocr: Ocr) -> list[Element]:
             raise DocumentError(f"{name}: {image.width} x {image.height} pixels are too many")
         image.load()
         buffer = io.BytesIO()
-        ImageOps.exif_transpose(image).convert("RGB").save(buffer, "PNG", compress_level=1)
-    return elements_of_scan(ocr.read(buffer.getvalue()), page=1)
+        turned = ImageOps.exif_transpose(image).convert("RGB")
+        turned.save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue(), turned.size

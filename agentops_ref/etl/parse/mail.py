@@ -19,17 +19,22 @@ if TYPE_CHECKING:
 
 MAX_DEPTH = 4
 """Mails within mails."""
+MAX_ATTACHMENTS = 100
+"""Of one message; each can be as costly to read as a document of its own."""
 
 
 def parse_mail(name: str, data: bytes, ocr: Ocr) -> list[Element]:
     """The subject as title, the headers as one text, the body, then each attachment."""
+    return list(_message(name, _opened(name, data), ocr, 0))
+
+
+def _opened(name: str, data: bytes) -> EmailMessage:
     if b"\x00" in data[:1024]:
         raise DocumentError(f"{name}: binary content where a message was expected")
     message = message_from_bytes(data, policy=default)
-    found = list(_message(name, message, ocr, 0))
-    if not any(message[key] for key in ("From", "To", "Subject", "Date")):
+    if not any(_header(message, key) for key in ("From", "To", "Subject", "Date")):
         raise DocumentError(f"{name}: not a message: none of From, To, Date, Subject")
-    return found
+    return message
 
 
 def _message(name: str, message: EmailMessage, ocr: Ocr, depth: int) -> Iterator[Element]:
@@ -47,8 +52,11 @@ def _message(name: str, message: EmailMessage, ocr: Ocr, depth: int) -> Iterator
             yield from elements_of_html(content)
         else:
             yield from elements_of_text(content, headings=False)
-    for part in attachments:
+    for part in attachments[:MAX_ATTACHMENTS]:
         yield from _attachment(name, part, ocr, depth)
+    more = len(attachments) - MAX_ATTACHMENTS
+    if more > 0:
+        yield Element("text", f"{more} further attachments were not read.")
 
 
 def _header(message: Message, key: str) -> str:
@@ -88,20 +96,23 @@ def _attachment(name: str, part: Message, ocr: Ocr, depth: int) -> Iterator[Elem
 
     title = clean(part.get_filename() or "") or f"unnamed {part.get_content_type()}"
     yield Element("title", f"Attachment {title}")
+    is_message = part.get_content_type() == "message/rfc822"
+    payload = part.get_payload(decode=True)
+    data = payload if isinstance(payload, bytes) else b""
     try:
-        if part.get_content_type() == "message/rfc822":
+        if is_message or title.lower().endswith(".eml"):
+            # Not through `parse`, where the depth would begin anew with each of them.
             if depth >= MAX_DEPTH:
                 raise DocumentError(f"{title}: too many messages within messages")
-            inner = part.get_payload()
+            inner = part.get_payload() if is_message else [_opened(title, data)]
             if isinstance(inner, list) and inner and isinstance(inner[0], EmailMessage):
                 yield from _message(name, inner[0], ocr, depth + 1)
             return
-        payload = part.get_payload(decode=True)
-        elements = parse(title, payload if isinstance(payload, bytes) else b"", ocr=ocr)
+        elements = parse(title, data, ocr=ocr)
     except DocumentError as error:
         yield Element("text", f"This attachment could not be read: {error}")
         return
     # Pages of an attachment are not pages of the message; its file name is already its title.
     for item in elements:
         if item.text != title:
-            yield replace(item, page=None)
+            yield replace(item, page=None, box=None)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
+from agentops_ref.etl.parse import pictures
 from agentops_ref.etl.parse.archive import check_archive
-from agentops_ref.etl.parse.common import clean
+from agentops_ref.etl.parse.common import MAX_REPEATED, clean, element
 from agentops_ref.etl.parse.convert import convert, set_up
 from agentops_ref.records import Element
 
@@ -18,10 +20,17 @@ def parse_docx(name: str, data: bytes, ocr: Ocr) -> list[Element]:
     """A Word document. It has no pages until somebody prints it, so neither have its elements."""
     check_archive(name, data)
     set_up()
+    pictures.set_up()
     import docx
     from unstructured.partition.docx import partition_docx
 
-    headings = {clean(p.text) for p in docx.Document(io.BytesIO(data)).paragraphs if _is_heading(p)}
+    document = docx.Document(io.BytesIO(data))
+    headings = {clean(p.text) for p in document.paragraphs if _is_heading(p)}
+    if document.element.body.xpath(".//w:tcPr/w:vMerge | .//w:tcPr/w:gridSpan"):
+        _unmerge(document.element.body)
+        buffer = io.BytesIO()
+        document.save(buffer)
+        data = buffer.getvalue()
     items: list[Any] = partition_docx(file=io.BytesIO(data), include_page_breaks=False)
     for item in items:
         item.metadata.page_number = None
@@ -31,16 +40,58 @@ def parse_docx(name: str, data: bytes, ocr: Ocr) -> list[Element]:
 
 
 def parse_pptx(name: str, data: bytes, ocr: Ocr) -> list[Element]:
-    """A deck; the page is the slide. Only a slide's title placeholder makes a title."""
+    """A deck; the page is the slide, with its speaker notes at the end.
+
+    Only a slide's title placeholder makes a title.
+    """
     check_archive(name, data)
     set_up()
+    pictures.set_up()
+    import pptx
     from unstructured.partition.pptx import partition_pptx
 
     items: list[Any] = partition_pptx(file=io.BytesIO(data), include_page_breaks=False)
     for item in items:
         if item.category == "Title" and item.metadata.category_depth:
             item.metadata.category_depth = None  # a short line of the body
-    return list(convert(items))
+    found = list(convert(items))
+    # unstructured would put the notes before the slide's title, that is, under the one before it.
+    for number, slide in enumerate(pptx.Presentation(io.BytesIO(data)).slides, 1):
+        notes = slide.notes_slide.notes_text_frame if slide.has_notes_slide else None
+        end = sum(1 for item in found if (item.page or 0) <= number)
+        found[end:end] = element("text", notes.text if notes else "", page=number)
+    return found
+
+
+def _unmerge(body: Any) -> None:
+    """Repeat a cell in each row and column that it spans, so that every row stands by itself.
+
+    unstructured leaves spanned cells out, and those after them move into other columns.
+    """
+    left = MAX_REPEATED
+    for table in body.xpath(".//w:tbl"):
+        above: dict[int, Any] = {}
+        for row in table.tr_lst:
+            column = row.grid_before
+            for cell in row.tc_lst:
+                span = cell.grid_span
+                is_below = cell.vMerge == "continue" and column in above
+                source = above[column] if is_below else cell
+                above[column] = source
+                left -= (span - 1 + is_below) * (len("".join(source.itertext())) + 10)
+                if left < 0:
+                    return
+                if is_below:
+                    cell.clear_content()
+                    for child in source.iterchildren():
+                        if child is not source.tcPr:
+                            cell.append(deepcopy(child))
+                column += span
+                cell.grid_span = 1
+                for _ in range(span - 1):
+                    cell.addnext(deepcopy(cell))
+        for cell in table.xpath("./w:tr/w:tc"):
+            cell.vMerge = None
 
 
 def _is_heading(paragraph: Any) -> bool:

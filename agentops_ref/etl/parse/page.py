@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from agentops_ref.etl.parse.common import clean
+from agentops_ref.etl.parse.common import clean, page_box
+from agentops_ref.records import PageBox
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,12 @@ class Box:
         x, y = (word.x0 + word.x1) / 2, (word.top + word.bottom) / 2
         return self.x0 - 2 <= x <= self.x1 + 2 and self.top - 2 <= y <= self.bottom + 2
 
+    @classmethod
+    def around(cls, things: Iterable[Word | Box]) -> Box:
+        """The smallest area that holds all of at least one thing."""
+        x0, top, x1, bottom = zip(*((t.x0, t.top, t.x1, t.bottom) for t in things), strict=True)
+        return cls(min(x0), min(top), max(x1), max(bottom))
+
     def near(self, other: Box, distance: float) -> bool:
         return (
             self.x0 - distance <= other.x1
@@ -44,12 +51,23 @@ class Box:
             and other.top - distance <= self.bottom
         )
 
-    def with_(self, other: Box) -> Box:
-        return Box(
-            min(self.x0, other.x0),
-            min(self.top, other.top),
-            max(self.x1, other.x1),
-            max(self.bottom, other.bottom),
+    def on(self, page: Any) -> PageBox | None:
+        """As shares of a pdfplumber page as it is shown: turned, and cut to its crop box."""
+        x0, y0, x1, y1 = page.page_obj.mediabox
+        a0, b0, a1, b1 = page.page_obj.cropbox
+        cut = [max(0.0, n) for n in (a0 - x0, y1 - b1, x1 - a1, b0 - y0)]  # left, top, right, ...
+        turns = page.rotation // 90
+        cut = cut[-turns:] + cut[:-turns]
+        left, top, right, bottom = page.bbox
+        left, top, right, bottom = left + cut[0], top + cut[1], right - cut[2], bottom - cut[3]
+        width, height = right - left, bottom - top
+        if width <= 0 or height <= 0:  # a crop box without area: nothing is shown
+            return None
+        return page_box(
+            (self.x0 - left) / width,
+            (self.top - top) / height,
+            (self.x1 - left) / width,
+            (self.bottom - top) / height,
         )
 
 
@@ -109,6 +127,10 @@ class Table:
     rows: Sequence[Sequence[str | None]]
 
 
+STROKES = 3
+"""A drawing has at least so many; fewer are rules and frames."""
+
+
 def words_of(page: Any) -> list[Word]:
     """The words of a page, each of one font and size."""
     return [
@@ -155,24 +177,42 @@ def tables_of(page: Any) -> list[Table]:
     return found
 
 
-def figures(page: Any, tables: list[Table]) -> list[Box]:
-    """Areas where at least three strokes stand close together outside the tables."""
+def figures(page: Any, words: list[Word], tables: list[Table]) -> list[Box]:
+    """Pictures, and areas where at least three strokes stand close together, outside the tables."""
     groups: list[tuple[Box, int]] = []
-    for stroke in (*page.rects, *page.curves, *page.lines):
-        box = Box(stroke["x0"], stroke["top"], stroke["x1"], stroke["bottom"])
+    strokes_and_pictures = [
+        *((_box(item), 1) for item in (*page.rects, *page.curves, *page.lines)),
+        *((box, STROKES) for box in map(_box, page.images) if not _is_backdrop(box, page, words)),
+    ]
+    for box, count in strokes_and_pictures:
         is_rule = box.x1 - box.x0 > 0.6 * float(page.width) and box.bottom - box.top < 3
         if is_rule or any(table.box.near(box, 2) for table in tables):
             continue
-        count = 1
         apart = []
         for other, strokes in groups:
             if other.near(box, 12):
-                box, count = box.with_(other), count + strokes
+                box, count = Box.around((box, other)), count + strokes
             else:
                 apart.append((other, strokes))
         groups = [*apart, (box, count)]
     return [
         box
         for box, count in groups
-        if count >= 3 and box.x1 - box.x0 > 40 and box.bottom - box.top > 25
+        if count >= STROKES and box.x1 - box.x0 > 40 and box.bottom - box.top > 25
     ]
+
+
+def labels_of(words: list[Word], figure: Box) -> str:
+    """What is printed in a figure, each label once, separated by "; "."""
+    lines = lines_of([word for word in words if figure.holds(word)])
+    return "; ".join(dict.fromkeys(label for line in lines for label in line.phrases))
+
+
+def _box(item: Any) -> Box:
+    return Box(item["x0"], item["top"], item["x1"], item["bottom"])
+
+
+def _is_backdrop(box: Box, page: Any, words: list[Word]) -> bool:
+    """Whether a picture lies behind the text, which then is no label of it."""
+    area = (box.x1 - box.x0) * (box.bottom - box.top)
+    return area > 0.5 * float(page.width * page.height) or sum(map(box.holds, words)) > 30

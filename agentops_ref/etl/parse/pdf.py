@@ -7,15 +7,26 @@ import re
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from agentops_ref.errors import DocumentError
 from agentops_ref.etl.parse.common import BULLET, NUMBERED, element, join_lines, table_text
-from agentops_ref.etl.parse.page import Line, Table, Word, figures, lines_of, tables_of, words_of
+from agentops_ref.etl.parse.page import (
+    Box,
+    Line,
+    Table,
+    Word,
+    figures,
+    labels_of,
+    lines_of,
+    tables_of,
+    words_of,
+)
 from agentops_ref.etl.parse.scan import elements_of_scan
-from agentops_ref.records import Element
+from agentops_ref.records import Element, ElementKind
 
 if TYPE_CHECKING:
     from agentops_ref.etl.parse import Ocr
@@ -37,7 +48,7 @@ _PDFIUM = threading.Lock()
 def parse_pdf(name: str, data: bytes, ocr: Ocr) -> list[Element]:
     """Elements of all pages; running headers and footers are left out."""
     found: list[Element] = []
-    with _opened(name, data) as document:
+    with opened(name, data) as document:
         pages = []
         for page in document.pages:
             words = words_of(page)
@@ -48,17 +59,17 @@ def parse_pdf(name: str, data: bytes, ocr: Ocr) -> list[Element]:
         furniture = _furniture([(page.height, lines_of(words)) for page, words, _ in pages])
         vocabulary = Counter(word.text.lower() for _, words, _ in pages for word in words)
         for page, words, tables in pages:
-            if _is_picture(page, words):
-                found += elements_of_scan(
-                    ocr.read(_render(data, page.page_number)), page=page.page_number
-                )
+            if is_picture(page, words):
+                image, size = render(data, page.page_number)
+                found += elements_of_scan(ocr.read(image), page=page.page_number, size=size)
             else:
                 found += _page(page, words, tables, body, furniture, vocabulary)
             page.close()
     return _joined(found)
 
 
-def _opened(name: str, data: bytes) -> Any:
+def opened(name: str, data: bytes) -> Any:
+    """A pdfplumber document; a `DocumentError` if it has a password."""
     import pdfplumber
     from pdfminer.pdfdocument import PDFEncryptionError
     from pdfplumber.utils.exceptions import PdfminerException
@@ -71,7 +82,7 @@ def _opened(name: str, data: bytes) -> Any:
         raise
 
 
-def _is_picture(page: Any, words: list[Word]) -> bool:
+def is_picture(page: Any, words: list[Word]) -> bool:
     """Whether the page has next to no text layer, but a picture over half of it."""
     if sum(len(word.text) for word in words) >= 40:
         return False
@@ -82,7 +93,8 @@ def _is_picture(page: Any, words: list[Word]) -> bool:
     )
 
 
-def _render(data: bytes, number: int) -> bytes:
+def render(data: bytes, number: int) -> tuple[bytes, tuple[int, int]]:
+    """The page with that number, from 1, as PNG, and its width and height in pixels."""
     import pypdfium2
 
     with _PDFIUM:
@@ -96,7 +108,19 @@ def _render(data: bytes, number: int) -> bytes:
             document.close()
     buffer = io.BytesIO()
     image.save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()
+    return buffer.getvalue(), image.size
+
+
+def texts_of_pages(data: bytes) -> list[str]:
+    """Each page's text layer as PDFium reads it: fast, without structure."""
+    import pypdfium2
+
+    with _PDFIUM:
+        document = pypdfium2.PdfDocument(data)
+        try:
+            return [page.get_textpage().get_text_bounded() for page in document]
+        finally:
+            document.close()
 
 
 def _furniture(pages: list[tuple[float, list[Line]]]) -> set[str]:
@@ -111,7 +135,7 @@ def _masked(line: Line) -> str:
     return re.sub(r"\d+", "#", line.text)
 
 
-def _in_margin(line: Line, height: float) -> bool:
+def _in_margin(line: Line | Box, height: float) -> bool:
     return line.bottom < MARGIN * height or line.top > (1 - MARGIN) * height
 
 
@@ -131,7 +155,11 @@ def _page(
     vocabulary: Counter[str],
 ) -> Iterator[Element]:
     number, height = page.page_number, float(page.height)
-    drawings = figures(page, tables)
+    drawings = [
+        box
+        for box in figures(page, words, tables)
+        if any(map(box.holds, words)) or not _in_margin(box, height)  # no logo of the letterhead
+    ]
     boxes = [table.box for table in tables] + drawings
     free = [word for word in words if not any(box.holds(word) for box in boxes)]
     lines = [line for line in lines_of(free) if not _is_furniture(line, height, body, furniture)]
@@ -143,16 +171,15 @@ def _page(
         if isinstance(thing, Line):
             run.append(thing)
             continue
-        yield from _text(run, body, number, before_table=thing < len(tables))
+        yield from _text(run, body, page, before_table=thing < len(tables))
         run = []
+        box = boxes[thing].on(page)
         if thing < len(tables):
             rows = [[_cell(cell, vocabulary) for cell in row] for row in tables[thing].rows]
-            yield from element("table", table_text(rows), page=number)
+            yield from element("table", table_text(rows), page=number, box=box)
         else:
-            inside = [word for word in words if boxes[thing].holds(word)]
-            labels = dict.fromkeys(label for line in lines_of(inside) for label in line.phrases)
-            yield from element("figure", "; ".join(labels), page=number)
-    yield from _text(run, body, number, before_table=False)
+            yield from element("figure", labels_of(words, boxes[thing]), page=number, box=box)
+    yield from _text(run, body, page, before_table=False)
 
 
 def _cell(text: str | None, vocabulary: Counter[str]) -> str:
@@ -172,7 +199,7 @@ def _cell(text: str | None, vocabulary: Counter[str]) -> str:
     return joined
 
 
-def _text(lines: list[Line], body: float, page: int, *, before_table: bool) -> Iterator[Element]:
+def _text(lines: list[Line], body: float, page: Any, *, before_table: bool) -> Iterator[Element]:
     """Lines -> titles, captions, list items and paragraphs."""
     if not lines:
         return
@@ -202,14 +229,15 @@ def _text(lines: list[Line], body: float, page: int, *, before_table: bool) -> I
         last_one = index == len(groups) - 1
         names_table = before_table and len(text) < 80 and not text.endswith((".", ":"))
         small = all(line.italic or line.size < 0.95 * body for line in group)
+        named: ElementKind = "text"
         if kind == "list":
-            yield from element("list", BULLET.sub("", text), page=page)
+            named, text = "list", BULLET.sub("", text)
         elif kind == "title":
-            yield from element("title", text, page=page)
+            named = "title"
         elif _CAPTION.match(text) or (small and len(text) < 120) or (names_table and last_one):
-            yield from element("caption", text, page=page)
-        else:
-            yield from element("text", text, page=page)
+            named = "caption"
+        box = Box.around(word for line in group for word in line.words).on(page)
+        yield from element(named, text, page=page.page_number, box=box)
 
 
 def _kind(line: Line, body: float) -> str:
@@ -225,16 +253,18 @@ def _joined(elements: list[Element]) -> list[Element]:
     """A paragraph that a page break cut in two is one again, on the page where it begins."""
     joined: list[Element] = []
     for item in elements:
-        last = joined[-1] if joined else None
+        at = next((n for n in reversed(range(len(joined))) if joined[n].text), None)
+        last = None if at is None else joined[at]
         if (
-            last is not None
+            at is not None
+            and last is not None
             and last.kind == item.kind == "text"
             and last.page != item.page
             and last.confidence is None
             and not last.text.endswith((".", ":", "!", "?", ";"))
             and item.text[:1].islower()
         ):
-            joined[-1] = Element("text", join_lines([last.text, item.text]), last.page)
+            joined[at] = replace(last, text=join_lines([last.text, item.text]))
         else:
             joined.append(item)
     return joined

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from copy import deepcopy
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from agentops_ref.etl.parse.common import clean, decode, element
+from agentops_ref.etl.parse.common import MAX_REPEATED, clean, decode, element
 from agentops_ref.etl.parse.convert import convert, set_up
 from agentops_ref.records import Element
 
@@ -46,7 +49,12 @@ def elements_of_html(text: str) -> list[Element]:
         if _is_hidden(node):
             node.drop_tree()
     title = clean(root.findtext(".//title") or "")
-    found = list(convert(partition_html(text=html.tostring(root, encoding="unicode"))))
+    captions = set(_captions(root))
+    _unmerge(root)
+    found = [
+        replace(item, kind="caption") if item.kind == "text" and item.text in captions else item
+        for item in convert(partition_html(text=html.tostring(root, encoding="unicode")))
+    ]
     if title and not any(item.kind == "title" for item in found):
         found[:0] = element("title", title)
     return found
@@ -60,3 +68,39 @@ def _is_hidden(node: Any) -> bool:
         or "display:none" in style
         or "visibility:hidden" in style
     )
+
+
+def _captions(root: Any) -> Iterator[str]:
+    """Make captions paragraphs and figures divisions, or unstructured leaves their contents out."""
+    for node in root.xpath("//table/caption"):
+        table = node.getparent()
+        node.drop_tree()
+        table.addprevious(node)
+    for node in root.iter("caption", "figcaption"):
+        node.tag = "p"
+        yield clean(node.text_content())
+    for node in root.iter("figure"):
+        node.tag = "div"
+
+
+def _unmerge(root: Any) -> None:
+    """Repeat a cell in each row and column that it spans, so that every row stands by itself."""
+    left = MAX_REPEATED
+    for cell in root.xpath("//tr/*[@colspan or @rowspan]"):
+        columns, rows = _span(cell, "colspan"), _span(cell, "rowspan")
+        left -= (columns * rows - 1) * (len(cell.text_content()) + 10)
+        if left < 0:
+            return
+        row = cell.getparent()
+        at = row.index(cell)
+        for _ in range(columns - 1):
+            cell.addnext(deepcopy(cell))
+        for below in list(row.itersiblings("tr"))[: rows - 1]:
+            for _ in range(columns):
+                below.insert(min(at, len(below)), deepcopy(cell))
+
+
+def _span(cell: Any, name: str) -> int:
+    """How far a cell reaches; browsers read up to 1,000 columns and 65,534 rows."""
+    value = cell.get(name, "1")
+    return min(1000, max(1, int(value))) if value.isdecimal() else 1
