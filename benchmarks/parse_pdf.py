@@ -176,6 +176,7 @@ def main() -> None:
                 f"{name} {version(name)}",
                 spent["ours"],
                 spent[name],
+                what=f"{sum(pages)} pages of {len(digital)} born-digital PDFs parsed",
                 documents={"born_digital": len(digital), "scanned": len(scans)},
                 pages=sum(pages),
                 truth="what the generator drew; headers, footers and labels in drawings left out",
