@@ -39,11 +39,13 @@ def write(
     *,
     what: str,
     target: float | None = None,
+    unit: str = "seconds",
     **more: object,
 ) -> None:
     """Write ``<out>/<name>.json`` and print the line; ``--out`` is read from the command line.
 
-    ``what`` says in a few words what was done; ``target`` is the ratio that was aimed at.
+    ``what`` says in a few words what was done; ``target`` is the ratio that was aimed at;
+    ``unit`` is that of ``ours`` and ``theirs``.
     """
     parser = argparse.ArgumentParser(description=name)
     parser.add_argument("--out", type=Path, default=Path("_build/bench"))
@@ -56,8 +58,8 @@ def write(
         "low": round(low, 4),
         "high": round(high, 4),
         "n": len(ours),
-        "seconds_ours": round(float(np.median(ours)), 6),
-        "seconds_theirs": round(float(np.median(theirs)), 6),
+        f"{unit}_ours": round(float(np.median(ours)), 6),
+        f"{unit}_theirs": round(float(np.median(theirs)), 6),
         "what": what,
         "target": target,
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {python_version()}",
