@@ -79,3 +79,31 @@ def test_a_page_is_rendered_in_bounds(
 
 def test_a_file_beside_the_tenants_folders_is_nobodys() -> None:
     assert kind_and_tenant("tenants/contract.pdf") == {"kind": "", "tenant": NOBODY}
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_a_pdf_whose_stream_unpacks_to_gigabytes_is_refused_at_once(layers: int) -> None:
+    import zlib
+
+    from agentops_ref.etl.parse import parse
+    from agentops_ref.etl.parse.archive import MAX_STREAM
+
+    packer = zlib.compressobj(9)
+    packed = b"".join(packer.compress(b" " * 10**7) for _ in range(MAX_STREAM // 10**7 + 1))
+    packed += packer.flush()
+    for _ in range(layers - 1):
+        packed = zlib.compress(packed, 9)
+    filters = b"[" + b"/FlateDecode " * layers + b"]"
+    objects = [
+        b"<< /Type /Catalog /Pages 2 0 R >>",
+        b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 9 9] /Contents 4 0 R >>",
+        b"<< /Length %d /Filter %s >>\nstream\n%s\nendstream" % (len(packed), filters, packed),
+    ]
+    body = b"%PDF-1.4\n"
+    for number, text in enumerate(objects, 1):
+        body += b"%d 0 obj\n%s\nendobj\n" % (number, text)
+    body += b"trailer << /Root 1 0 R /Size 5 >>\n%%EOF"
+    assert len(body) < MAX_STREAM // 500
+    with pytest.raises(DocumentError, match="decompression bomb"):
+        parse("bomb.pdf", body, ocr=None)

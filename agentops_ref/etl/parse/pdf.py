@@ -13,6 +13,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from agentops_ref.errors import DocumentError
+from agentops_ref.etl.parse.archive import check_streams
 from agentops_ref.etl.parse.common import BULLET, NUMBERED, element, join_lines, table_text
 from agentops_ref.etl.parse.page import (
     Box,
@@ -47,6 +48,7 @@ _PDFIUM = threading.Lock()
 
 def parse_pdf(name: str, data: bytes, ocr: Ocr) -> list[Element]:
     """Elements of all pages; running headers and footers are left out."""
+    check_streams(name, data)
     found: list[Element] = []
     with opened(name, data) as document:
         pages = []
@@ -141,8 +143,9 @@ def _in_margin(line: Line | Box, height: float) -> bool:
 
 def _is_furniture(line: Line, height: float, body: float, furniture: set[str]) -> bool:
     """Repeated, a page number, or set smaller than the text (on a page that stands alone)."""
+    small = line.size < 0.95 * body and not _CAPTION.match(line.text)  # a figure can end a page
     return _in_margin(line, height) and (
-        _masked(line) in furniture or bool(_PAGE_NUMBER.match(line.text)) or line.size < 0.95 * body
+        _masked(line) in furniture or bool(_PAGE_NUMBER.match(line.text)) or small
     )
 
 
