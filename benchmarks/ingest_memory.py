@@ -17,7 +17,7 @@ from benchmarks._report import write
 from benchmarks.sync_churn import write_text
 
 SIZES = (1_000, 10_000, 50_000)
-REPEATS = 3
+REPEATS = 2
 
 
 def peak(documents: int, answer: Any) -> None:

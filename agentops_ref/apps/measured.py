@@ -119,6 +119,7 @@ def forest(found: Sequence[Ratio]) -> Figure:
     axes.set_yticks(range(len(found)), [f"{o.what}\n{o.against}" for o in reversed(found)])
     axes.tick_params(axis="y", labelsize=8)
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g}")
     axes.axvline(1, lw=1, ls=":", color="#767676")
     axes.set_xlabel("ours divided by theirs (95 % interval)")
     return figure
