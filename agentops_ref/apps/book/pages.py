@@ -203,6 +203,8 @@ def measurements(layout: Layout) -> str:
     from agentops_ref.apps.measured import RESULTS, faults, number, ratios
 
     folder = layout.root / RESULTS
+    if not folder.is_dir():
+        return "# Measurements\n\nNothing has been measured for this build.\n"
     found = ratios(folder)
     lines = [
         "# Measurements",
