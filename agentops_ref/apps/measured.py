@@ -93,7 +93,7 @@ def table(found: Sequence[Ratio]) -> DataFrame:
             "done": one.what,
             "against": one.against,
             "ours / theirs": f"{number(one.ratio)} ({number(one.low)} to {number(one.high)})",
-            "aimed at": "" if one.target is None else f"{one.target:g} or less",
+            "aimed at": "" if one.target is None else f"{number(one.target)} or less",
             "": one.verdict,
         }
         for one in found

@@ -222,7 +222,7 @@ def measurements(layout: Layout) -> str:
         for one in found:
             if (one.machine, one.measured) == (machine, day):
                 ratio = f"{number(one.ratio)} ({number(one.low)} to {number(one.high)})"
-                aim = "" if one.target is None else f"{one.target:g} or less"
+                aim = "" if one.target is None else f"{number(one.target)} or less"
                 lines.append(
                     f"| {one.what} | {one.against} | {ratio} | {one.n} | {aim} | {one.verdict} |"
                 )
