@@ -85,6 +85,23 @@ def tables_report(out: Console, tables: Mapping[str, Any]) -> None:
     out.print(f"tables: {', '.join(changed) if changed else 'unchanged'}", markup=False)
 
 
+def records(out: Console, found: Sequence[Mapping[str, Any]], none: str) -> None:
+    """Print rows as a table, or say that there are none."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    if not found:
+        out.print(none, markup=False)
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for name in found[0]:
+        number = all(isinstance(row[name], int | float) for row in found)
+        table.add_column(name, justify="right" if number else "left", overflow="fold")
+    for row in found:
+        table.add_row(*("" if value is None else escape(str(value)) for value in row.values()))
+    out.print(table)
+
+
 def step(out: Console, done: Step) -> None:
     """Print one step of the tour."""
     from rich.markup import escape

@@ -11,8 +11,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agentops_ref.errors import (
     DeveloperError,
@@ -27,6 +28,19 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Parameters = Sequence[Any] | Mapping[str, Any]
+
+
+class TableVersion(NamedTuple):
+    """One line of a table's history."""
+
+    number: int
+    made_at: str
+    """UTC, ISO 8601 to the second."""
+    operation: str
+    """Delta's own name of it: WRITE, MERGE, DELETE, ..."""
+    inserted: int
+    updated: int
+    deleted: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +96,34 @@ class DeltaTables:
     def version(self, name: str) -> int:
         """Return the Delta version of a table; it grows with each transaction."""
         return int(self._table(name).version())
+
+    def rows(self, name: str) -> int:
+        """Return how many rows a table has."""
+        return int(self._table(name).count())
+
+    def history(self, name: str) -> list[TableVersion]:
+        """Return the versions of a table, newest first, with the rows that each changed.
+
+        Raises
+        ------
+        DeveloperError
+            There is no such table.
+        """
+        lines = []
+        for line in self._table(name).history():
+            told = line.get("operationMetrics") or {}
+            made = datetime.fromtimestamp(line["timestamp"] / 1000, UTC)
+            lines.append(
+                TableVersion(
+                    int(line["version"]),
+                    made.isoformat(timespec="seconds"),
+                    str(line["operation"]),
+                    _first(told, "num_target_rows_inserted", "num_added_rows"),
+                    _first(told, "num_target_rows_updated"),
+                    _first(told, "num_target_rows_deleted", "num_deleted_rows"),
+                )
+            )
+        return lines
 
     # --- writing --------------------------------------------------------------------------
 
@@ -239,6 +281,11 @@ class DeltaTables:
         if name not in known:
             raise DeveloperError(f"no table '{name}'{nearest(name, known)}")
         return DeltaTable(str(self.uri / name))
+
+
+def _first(told: Mapping[str, Any], *names: str) -> int:
+    """Return the first of these counts that an operation tells; 0 for none."""
+    return next((int(told[name]) for name in names if name in told), 0)
 
 
 def _arrow(table: Difference, keys: Sequence[str] | Mapping[str, Row]) -> pa.Table:

@@ -75,12 +75,19 @@ def test_sync_creates_keeps_updates_and_deletes(agentops: Agentops, project: Pat
     (project / "docs/notes/torque.md").write_text("# Torque\n\nThe flare nut takes 20 Nm.\n")
     (project / "docs/notes/filter.md").unlink()
     code, out, _ = agentops("ingest", "sync")
-    assert code == 1, "half of the documents at once is a mass deletion"
-    assert "refused" in out
-    code, out, _ = agentops("ingest", "sync", "--allow-mass-deletion")
     assert code == 0
     assert "~ notes/torque.md" in out
     assert "- notes/filter.md" in out
+
+    (project / "docs/notes/torque.md").rename(project / "docs/notes/flare.md")
+    assert "> notes/torque.md is now notes/flare.md" in agentops("ingest", "sync")[1]
+    (project / "docs/notes/flare.md").unlink()
+    code, out, _ = agentops("ingest", "sync")
+    assert code == 1, "the last document is not believed to be gone"
+    assert "refused" in out
+    code, out, _ = agentops("ingest", "sync", "--allow-mass-deletion")
+    assert code == 0
+    assert "- notes/flare.md" in out
 
 
 def test_ask_answers_with_a_citation_and_a_trace(project: Path) -> None:

@@ -140,8 +140,8 @@ def test_a_password_comes_from_the_environment_and_is_never_shown(
 def test_a_file_system_that_nobody_knows_or_that_is_not_installed() -> None:
     with pytest.raises(ConfigError, match=r"cannot read nosuch://place"):
         FilesSource("nosuch://place/docs")
-    with pytest.raises(OperatorError, match=r"cannot read s3://bucket.*s3fs"):
-        FilesSource("s3://bucket/docs")
+    with pytest.raises(OperatorError, match=r"cannot read gs://bucket.*gcsfs"):
+        FilesSource("gs://bucket/docs")
 
 
 def test_nothing_at_the_root_is_an_error_and_no_empty_listing(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from agentops_ref.apps.cli import (
     models,
     record,
     search,
+    tables,
     tour,
 )
 from agentops_ref.apps.cli.common import run
@@ -32,7 +33,7 @@ def cli() -> None:
 
 for part in (tour.tour, ask.ask, search.search, doctor.doctor, corpus.corpus):
     cli.add_command(part)
-for group in (ingest.ingest, evals.evaluation):
+for group in (ingest.ingest, tables.tables, evals.evaluation):
     cli.add_command(group)
 for group in (models.models, record.record, config.config):
     cli.add_command(group)

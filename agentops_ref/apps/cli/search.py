@@ -42,7 +42,7 @@ def search(
         print_json(
             {
                 "query": query,
-                "version": app.sink.version,
+                "version": app.index.version,
                 "results": [
                     {
                         "rank": rank,
