@@ -276,6 +276,23 @@ def test_a_sync_that_lost_its_lock_cannot_commit(
         assert sink.commit(Commit((rows("b.txt", "beta"),))) == 2
 
 
+def test_the_lock_is_free_as_soon_as_a_sync_ends(
+    sink: PostgresSink, index_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A server takes a while to notice that a session was closed; here it takes until the end.
+    sink.commit(Commit((rows("a.txt", "alpha"),)))
+    unnoticed: list[psycopg.Connection] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(psycopg.Connection, "close", unnoticed.append)
+        with sink.hold():
+            pass
+        with PostgresSink(index_uri).hold(wait=0):
+            pass
+    assert len(unnoticed) == 2
+    for session in unnoticed:
+        session.close()
+
+
 def cut(session: psycopg.Connection, server: psycopg.Connection) -> None:
     """Let the server end a session."""
     server.execute("SELECT pg_terminate_backend(%s, 5000)", [session.info.backend_pid])

@@ -29,7 +29,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -233,12 +233,14 @@ class PostgresSink(Newest):
 
     @contextmanager
     def hold(self, wait: float = 0) -> Iterator[None]:
-        lock = f"pg_try_advisory_lock(hashtextextended('agentops sync {self.schema}', 0))"
+        key = f"hashtextextended('agentops sync {self.schema}', 0)"
         deadline = time.monotonic() + wait
         connection = self._server.open()
         try:
             with self._server.translated():
-                while connection.execute(f"SELECT {lock}").fetchone() != (True,):
+                while connection.execute(f"SELECT pg_try_advisory_lock({key})").fetchone() != (
+                    True,
+                ):
                     if time.monotonic() >= deadline:
                         raise busy(f"the lock of {self.name}")
                     time.sleep(0.1)
@@ -249,6 +251,10 @@ class PostgresSink(Newest):
         finally:
             if self._holding is connection:
                 self._holding = None
+                # The server notices a closed session only some time later, and the next sync,
+                # started at once, would be told that another one is running.
+                with suppress(Exception):  # a session that is lost has lost its lock
+                    connection.execute(f"SELECT pg_advisory_unlock({key})")
             connection.close()
 
     # --- reading --------------------------------------------------------------------------
