@@ -283,7 +283,7 @@ def test_the_lock_is_free_as_soon_as_a_sync_ends(
     sink.commit(Commit((rows("a.txt", "alpha"),)))
     unnoticed: list[psycopg.Connection] = []
     with monkeypatch.context() as patch:
-        patch.setattr(psycopg.Connection, "close", unnoticed.append)
+        patch.setattr(psycopg.Connection, "close", lambda self: unnoticed.append(self))
         with sink.hold():
             pass
         with PostgresSink(index_uri).hold(wait=0):
