@@ -77,8 +77,8 @@ def _instants(
     started = time.perf_counter()
     row: dict[str, Any] = {"sink": kind, "killed at": f"{count} random instants", "sync": "any"}
     try:
-        delays = [rng.uniform(0.02, 0.4) for _ in range(count)]
-        reached = killed_at_instants(server, root, place, delays)
+        shares = [rng.uniform(0.1, 3) for _ in range(count)]
+        reached = killed_at_instants(server, root, place, shares)
         row |= {"reader saw": f"whole versions, up to {reached}", "holds": True}
     except AssertionError as error:
         row |= {"reader saw": f"MIXED OR LOST: {error}", "holds": False}

@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -176,20 +177,29 @@ def killed_at(server: ForkServerContext, root: Path, place: str, at: str, first:
 
 
 def killed_at_instants(
-    server: ForkServerContext, root: Path, place: str, delays: Iterable[float]
+    server: ForkServerContext, root: Path, place: str, shares: Iterable[float]
 ) -> int:
-    """Kill one sync after another at work, so many seconds after its start; hold each to one state.
+    """Kill one sync after another at work; hold each to one state.
+
+    ``shares`` say when, in units of the time that a process takes here to start and to sync once:
+    instants in seconds would all fall before the commit on a busy machine.
 
     Returns the index version that was reached.
     """
-    documents(root, NEW)
+    documents(root, OLD)
     killed_sync(root, place, "never")
+    documents(root, NEW)
+    started = time.perf_counter()
+    whole = server.Process(target=killed_sync, args=(root, place, "never"))
+    whole.start()
+    whole.join(TIMEOUT)
+    once = time.perf_counter() - started
     last = 0
-    for delay in delays:
+    for share in shares:
         child = server.Process(target=syncs_for_ever, args=(root, place))
         child.start()
         waited = threading.Event()
-        waited.wait(delay)
+        waited.wait(share * once)
         assert child.pid is not None
         os.kill(child.pid, signal.SIGKILL)
         child.join(TIMEOUT)
@@ -250,5 +260,5 @@ def test_killed_at_any_instant(
 ) -> None:
     fixture = {"postgres": "index_uri", "databricks": "vector_search_uri"}.get(kind)
     place = request.getfixturevalue(fixture) if fixture else str(tmp_path / "index")
-    delays = (0.12, 0.31, 0.2, 0.47, 0.26, 0.38)
-    assert killed_at_instants(server, tmp_path, place, delays) > 1, "it was killed at work"
+    shares = (0.5, 2.6, 1.1, 4.0, 1.7, 3.3)
+    assert killed_at_instants(server, tmp_path, place, shares) > 2, "it was killed at work"
