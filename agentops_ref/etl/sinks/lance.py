@@ -191,7 +191,8 @@ class LanceSink(Newest):
         table = self._table_at(version)
         if table is None:
             raise OperatorError(
-                f"no index version {version} is kept; the newest is {newest.version}"
+                f"no index version {version} is kept; the newest is {newest.version}; what was "
+                "made, and when: agentops ingest history"
             )
         return LanceSnapshot(table, self._head_of(table))
 
