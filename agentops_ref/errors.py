@@ -5,6 +5,7 @@ A message names the input, what was expected and what to do, on one line where i
 
 from __future__ import annotations
 
+import re
 from difflib import get_close_matches
 
 
@@ -66,3 +67,24 @@ def nearest(name: str, known: list[str] | tuple[str, ...]) -> str:
     if close:
         return f"; did you mean '{close[0]}'?"
     return f"; known: {', '.join(sorted(known))}" if known else ""
+
+
+_CONTROL = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\ud800-\\udfff]")
+
+
+def about(document: str, reason: str) -> str:
+    """Return what failed as one line that a terminal shows as it is, whatever a name holds.
+
+    Most reasons begin with the document's name already.
+    """
+    return printable(f"{document}: {reason.removeprefix(f'{document}: ')}")
+
+
+def printable(text: str) -> str:
+    """Put a text on one line; control characters, which a terminal would obey, become escapes.
+
+    >>> printable("a\\nb \\x1b[2J")
+    'a b \\\\x1b[2J'
+    """
+    flat = " ".join(text.split())
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), flat)

@@ -41,6 +41,9 @@ class Listing:
     """False when a part of the source could not be listed; then nothing may be deleted."""
     problem: str = ""
     """Why the listing is incomplete, empty otherwise."""
+    closed: tuple[str, ...] = ()
+    """Folders (also among ``items``) that may not be looked into. What the index holds of them
+    counts neither as missing nor as there."""
 
 
 # --- what the ETL makes of it -----------------------------------------------------------------

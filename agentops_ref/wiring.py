@@ -217,7 +217,10 @@ class App:
         source = self.config.etl.source
         root = self.config.path(source.root)
         if source.kind == "folder" and not root.is_dir():
-            raise OperatorError(f"nothing to search: {root} does not exist; agentops corpus build")
+            raise OperatorError(
+                f"nothing to search: no index yet, and {root} does not exist: check the path; for "
+                "the sample corpus run `agentops corpus build`"
+            )
         self.sync(progress=progress)
         self.sync_tables()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from agentops_ref.errors import about, printable
 from agentops_ref.records import Answer, Element, Hit, SyncReport
 
 if TYPE_CHECKING:
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from agentops_ref.evals import EvalResult, Interval, Verdict
     from agentops_ref.models import VerifyReport
     from agentops_ref.tracing import SpanLine
+
+
+SHOWN = 20
+"""Documents of one kind that a screen names."""
 
 
 def answer(out: Console, given: Answer) -> None:
@@ -59,24 +64,37 @@ def trace(out: Console, lines: Sequence[SpanLine]) -> None:
 def sync_report(out: Console, report: SyncReport) -> None:
     """Print what a sync did; long lists are shortened."""
     if report.refused:
-        out.print(f"[red]refused:[/] {report.refused}")
+        out.print(f"refused: {report.refused}", markup=False, style="red")
         return
     out.print(
         f"index version {report.index_version}: [green]{len(report.created)} created[/], "
         f"[yellow]{len(report.updated)} updated[/], [red]{len(report.deleted)} deleted[/], "
-        f"{len(report.tombstoned)} tombstoned, {report.unchanged} unchanged; {report.seconds:.1f} s"
+        f"{len(report.tombstoned)} tombstoned, {report.unchanged} unchanged"
     )
-    if report.work:
-        out.print(f"[dim]work: {', '.join(f'{k} {v}' for k, v in report.work.items())}[/]")
+    work = [f"{stage} {n}" for stage, n in report.work.items()]
+    out.print(f"[dim]work: {', '.join([*work, f'{report.seconds:.1f} s'])}[/]")
+    if not (report.unchanged or report.changed or report.tombstoned or report.quarantined):
+        place = f"no documents in {report.source}, of those that etl.source.include names"
+        out.print(place, markup=False)
     named = (("+", report.created), ("~", report.updated), ("-", report.deleted))
     if sum(len(documents) for _, documents in named) <= 24:
         for sign, documents in named:
             for document in documents:
-                out.print(f"  {sign} {document}", markup=False)
+                out.print(f"  {sign} {printable(document)}", markup=False)
         for old, new in report.renamed:
-            out.print(f"  > {old} is now {new}", markup=False)
-    for document, reason in report.quarantined:
-        out.print(f"  ! {document}: {reason}", markup=False, style="red")
+            out.print(f"  > {printable(old)} is now {printable(new)}", markup=False)
+    else:
+        out.print("[dim]which documents: --json names them[/]")
+    failures(out, report.quarantined)
+
+
+def failures(out: Console, quarantined: Sequence[tuple[str, str]]) -> None:
+    """Print the first quarantined documents, each with its reason, and how many more there are."""
+    for document, reason in quarantined[:SHOWN]:
+        out.print(f"  ! {about(document, reason)}", markup=False, style="red")
+    if len(quarantined) > SHOWN:
+        more = len(quarantined) - SHOWN
+        out.print(f"  ! and {more} more quarantined: --json names them", markup=False, style="red")
 
 
 def tables_report(out: Console, tables: Mapping[str, Any]) -> None:
@@ -155,21 +173,22 @@ def verify_report(out: Console, report: VerifyReport, interval: Interval) -> Non
 
 def shorten(text: str, limit: int) -> str:
     """Cut at a word's end and say so with an ellipsis; line breaks become spaces."""
-    flat = " ".join(text.split())
+    flat = printable(text)
     return flat if len(flat) <= limit else flat[: limit - 1].rsplit(" ", 1)[0] + "…"
 
 
 def plan(out: Console, made: Plan) -> None:
     """Print what a sync would do, each change with its reason."""
     if made.refused:
-        out.print(f"[red]refused:[/] {made.refused}")
+        out.print(f"refused: {made.refused}", markup=False, style="red")
         return
     changes = [*made.create, *made.update, *made.delete, *made.tombstone]
     signs = {"create": "+", "update": "~", "delete": "-", "keep": "?"}
     for change in changes[:40]:
-        out.print(f"  {signs[change.kind]} {change.document} ({change.reason})", markup=False)
+        line = f"  {signs[change.kind]} {printable(change.document)} ({change.reason})"
+        out.print(line, markup=False)
     if len(changes) > 40:
-        out.print(f"  ... and {len(changes) - 40} more")
+        out.print(f"  ... and {len(changes) - 40} more: --json names them")
     out.print(
         f"[green]{len(made.create)} to create[/], [yellow]{len(made.update)} to look at[/], "
         f"[red]{len(made.delete)} to delete[/], {len(made.tombstone)} missing and waited for, "
@@ -185,9 +204,9 @@ def audit_report(out: Console, report: AuditReport) -> None:
         out.print(f"[bold]{kind}[/] [dim]{MEANING[kind]}[/]")
         these = [finding for finding in report.findings if finding.kind == kind]
         for finding in these[:20]:
-            out.print(f"  {finding.document}: {finding.detail}", markup=False)
+            out.print(f"  {about(finding.document, finding.detail)}", markup=False)
         if n > 20:
-            out.print(f"  ... and {n - 20} more")
+            out.print(f"  ... and {n - 20} more: --json names them")
     if not report.findings:
         out.print(f"[green]{report.checked} documents compared, nothing disagrees[/]")
     elif report.repaired:
@@ -195,8 +214,13 @@ def audit_report(out: Console, report: AuditReport) -> None:
             f"[green]{len(report.repaired)} documents mended[/], in index version "
             f"{report.index_version}"
         )
-    else:
+    elif any(finding.mendable for finding in report.findings):
         out.print(f"{report.checked} documents compared; mend with: agentops ingest audit --repair")
+    else:
+        out.print(
+            f"{report.checked} documents compared; what is named is not for a repair: mend the "
+            "document at its source, and sync"
+        )
 
 
 def index_status(out: Console, found: Mapping[str, Any]) -> None:
@@ -205,10 +229,13 @@ def index_status(out: Console, found: Mapping[str, Any]) -> None:
     out.print(f"source   {found['source']}", markup=False)
     out.print(f"version  {found['version']}{made}")
     out.print(f"holds    {found['documents']} documents, {found['chunks']} chunks")
-    for one in found["tombstoned"]:
-        out.print(f"  ? {one['document']}: missing from {one['listings']} listings", markup=False)
-    for one in found["quarantined"]:
-        out.print(f"  ! {one['document']}: {one['reason']}", markup=False, style="red")
+    waiting = found["tombstoned"]
+    for one in waiting[:SHOWN]:
+        missing = f"missing from {one['listings']} listings"
+        out.print(f"  ? {about(one['document'], missing)}", markup=False)
+    if len(waiting) > SHOWN:
+        out.print(f"  ? and {len(waiting) - SHOWN} more missing: --json names them")
+    failures(out, [(one["document"], one["reason"]) for one in found["quarantined"]])
 
 
 def index_history(out: Console, lines: Sequence[IndexVersion]) -> None:

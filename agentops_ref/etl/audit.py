@@ -16,6 +16,7 @@ import numpy as np
 
 from agentops_ref.errors import DocumentError, OperatorError
 from agentops_ref.etl.cache import Vectors
+from agentops_ref.etl.plan import below
 from agentops_ref.etl.recipe import changed_stages, content_hash
 from agentops_ref.etl.sinks.base import Commit, Rows, Sink, Snapshot, searchable
 from agentops_ref.etl.sources import Source
@@ -188,7 +189,8 @@ def _unaccounted(
     stored: Mapping[str, Sequence[tuple[Chunk, Vectors]]],
 ) -> Iterator[Finding]:
     listed = {item.document for item in listing.items}
-    for name in sorted(ledger.keys() - listed):
+    hidden = below(listing.closed, ledger.keys() - listed)
+    for name in sorted(ledger.keys() - listed - hidden):
         yield Finding("orphaned", name, "the source has it no more; a sync decides", mendable=False)
     for name in sorted(stored.keys() - ledger.keys() - listed):
         yield Finding("orphaned", name, f"{len(stored[name])} chunks that are in no ledger")

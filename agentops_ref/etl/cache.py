@@ -1,12 +1,14 @@
 """Results of stages, addressed by what they were made from. Taught in chapter 3.
 
 The cache may be deleted at any time; it only saves work. It is never consulted for what the index
-holds: that stands in the index's own ledger.
+holds: that stands in the index's own ledger. So a cache that cannot be written or read (a full
+disk, a folder of somebody else's) costs time and a warning, and no document.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,6 +23,7 @@ from numpy.typing import NDArray
 
 from agentops_ref.records import Element
 
+log = logging.getLogger(__name__)
 Vectors = NDArray[np.float32]
 _LOOKUP = 500
 """Keys per SELECT, below SQLite's limit on parameters."""
@@ -31,6 +34,7 @@ class StageCache:
 
     def __init__(self, folder: Path | str) -> None:
         self.folder = Path(folder)
+        self._warned = False
 
     # --- elements -------------------------------------------------------------------------
 
@@ -44,13 +48,19 @@ class StageCache:
 
     def put_elements(self, recipe: str, content: str, elements: Iterable[Element]) -> None:
         path = self._file(recipe, content)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Written aside and renamed, so that a killed process leaves no half an entry.
-        with NamedTemporaryFile(
-            "w", encoding="utf-8", dir=path.parent, suffix=".part", delete=False
-        ) as file:
-            json.dump([asdict(element) for element in elements], file, ensure_ascii=False)
-        os.replace(file.name, path)
+        with self._optional():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # Written aside and renamed, so that a killed process leaves no half an entry.
+            file = NamedTemporaryFile(  # noqa: SIM115 (renamed once it is closed)
+                "w", encoding="utf-8", dir=path.parent, suffix=".part", delete=False
+            )
+            try:
+                with file:
+                    json.dump([asdict(element) for element in elements], file, ensure_ascii=False)
+                os.replace(file.name, path)
+            except BaseException:
+                Path(file.name).unlink(missing_ok=True)
+                raise
 
     def _file(self, recipe: str, content: str) -> Path:
         return self.folder / "parse" / recipe / content[:2] / f"{content}.json"
@@ -61,7 +71,7 @@ class StageCache:
         """Return the stored vectors of the given text hashes."""
         wanted = list(texts)
         found: dict[str, Vectors] = {}
-        with self._vectors() as database:
+        with self._optional(), self._vectors() as database:
             for start in range(0, len(wanted), _LOOKUP):
                 part = wanted[start : start + _LOOKUP]
                 marks = ",".join("?" * len(part))
@@ -74,11 +84,27 @@ class StageCache:
         return found
 
     def put_vectors(self, recipe: str, vectors: Mapping[str, Vectors]) -> None:
-        with self._vectors() as database, database:
+        with self._optional(), self._vectors() as database, database:
             database.executemany(
                 "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)",
                 [(recipe, text, v.astype("<f2").tobytes()) for text, v in vectors.items()],
             )
+
+    @contextmanager
+    def _optional(self) -> Iterator[None]:
+        """Go on without the cache where the disk says no, and say so once."""
+        try:
+            yield
+        except (OSError, sqlite3.Error) as error:
+            if not self._warned:
+                why = getattr(error, "strerror", None) or error
+                log.warning(
+                    "the cache in %s cannot be used (%s): the sync goes on without; set "
+                    "paths.cache to a folder that can be written",
+                    self.folder,
+                    why,
+                )
+            self._warned = True
 
     @contextmanager
     def _vectors(self) -> Iterator[sqlite3.Connection]:

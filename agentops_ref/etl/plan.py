@@ -7,7 +7,7 @@ whether a document whose fingerprint moved has really changed is seen when it is
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from agentops_ref.etl.recipe import changed_stages
@@ -26,6 +26,8 @@ class Plan:
     keep: tuple[Change, ...] = ()
     tombstone: tuple[Change, ...] = ()
     """Missing from the listing and still served; as changes they are of kind "keep"."""
+    hidden: tuple[Change, ...] = ()
+    """In a folder that cannot be looked into, and still served; of kind "keep"."""
     entries: tuple[LedgerEntry, ...] = ()
     """Ledger entries whose count of missing listings moved."""
     renamed: tuple[tuple[str, str], ...] = ()
@@ -72,20 +74,23 @@ def diff(
         `with_renames`.
     """
     listed = {item.document: item for item in listing.items}
-    missing = ledger.keys() - listed.keys()
+    hidden = below(listing.closed, ledger.keys() - listed.keys())
+    missing = ledger.keys() - listed.keys() - hidden
     refused = ""
     if not listing.complete:
         refused = f"the listing of {listing.source} is incomplete ({listing.problem})"
     elif not allow_mass_deletion:
         # A new document may turn out to be a missing one under another name (`with_renames`).
-        renames = min(len(missing), len(listed.keys() - ledger.keys()))
-        refused = _too_many(len(missing) - renames, ledger, deletion, listing.source)
+        served = _served(ledger)
+        lost = len(missing & served)
+        lost -= min(lost, len(listed.keys() - ledger.keys()))
+        refused = _too_many(lost, len(served), deletion, listing.source)
     if refused:
         return _refuse(refused, ledger)
 
     create, update, delete, keep, tombstone = [], [], [], [], []
     entries = []
-    for name in sorted(listed.keys() | ledger.keys()):
+    for name in sorted((listed.keys() | ledger.keys()) - hidden):
         entry = ledger.get(name)
         if entry is None:
             create.append(Change("create", name, "new"))
@@ -103,8 +108,16 @@ def diff(
             keep.append(Change("keep", name, "quarantined" if entry.error else "unchanged"))
             if entry.missing:
                 entries.append(replace(entry, missing=0))
+    reason = "its folder cannot be looked into"
+    unseen = tuple(Change("keep", name, reason) for name in sorted(hidden))
     return Plan(
-        tuple(create), tuple(update), tuple(delete), tuple(keep), tuple(tombstone), tuple(entries)
+        tuple(create),
+        tuple(update),
+        tuple(delete),
+        tuple(keep),
+        tuple(tombstone),
+        unseen,
+        tuple(entries),
     )
 
 
@@ -141,8 +154,9 @@ def with_renames(
     for change in plan.gone:
         if names := new.get(ledger[change.document].content_hash):
             renamed[change.document] = names.pop()
-    lost = len(plan.gone) - len(renamed)
-    if not allow_mass_deletion and (refused := _too_many(lost, ledger, deletion, source)):
+    served = _served(ledger)
+    lost = len(served & {change.document for change in plan.gone} - renamed.keys())
+    if not allow_mass_deletion and (refused := _too_many(lost, len(served), deletion, source)):
         return _refuse(refused, ledger)
     delete = [change for change in plan.delete if change.document not in renamed]
     delete += [Change("delete", old, f"renamed to {new}") for old, new in renamed.items()]
@@ -155,23 +169,32 @@ def with_renames(
     )
 
 
-def _too_many(
-    missing: int, ledger: Mapping[str, LedgerEntry], deletion: DeletionConfig, source: str
-) -> str:
+def _served(ledger: Mapping[str, LedgerEntry]) -> set[str]:
+    """Return what the index would lose something by: not what could never be read."""
+    return {name for name, entry in ledger.items() if entry.chunks or not entry.error}
+
+
+def _too_many(missing: int, served: int, deletion: DeletionConfig, source: str) -> str:
     # Counted are all missing documents, not only those that are due: a listing that lost half of
     # the source is not to be believed the first time either. One document may always go, or a
     # folder of three could never lose any; but not the last one: nothing at all is an unmounted
     # disk far more often than a decision.
-    allowed = deletion.max_share * len(ledger)
-    if deletion.max_share and len(ledger) > 1:
+    allowed = deletion.max_share * served
+    if deletion.max_share and served > 1:
         allowed = max(allowed, 1)
     if missing <= allowed:
         return ""
     return (
-        f"the listing of {source} lacks {missing} of {len(ledger)} indexed documents, more "
+        f"the listing of {source} lacks {missing} of {served} indexed documents, more "
         f"than the allowed share of {deletion.max_share:g}; if they are to go, "
         "run with --allow-mass-deletion"
     )
+
+
+def below(folders: Collection[str], documents: Collection[str]) -> set[str]:
+    """Return the documents that are below one of the folders."""
+    within = tuple(f"{folder}/" for folder in folders)
+    return {name for name in documents if name.startswith(within)}
 
 
 def _refuse(reason: str, ledger: Mapping[str, LedgerEntry]) -> Plan:

@@ -220,11 +220,13 @@ def _prepare(
 
 
 def _keep(held: Snapshot, plan: Plan, ledger: dict[str, LedgerEntry], drafts: _Drafts) -> None:
-    """Note what is missing and still served, and what is there again."""
+    """Note what is missing or hidden and still served, and what is there again."""
     moved = {entry.document: entry for entry in plan.entries}
     for change in plan.tombstone:
         name = change.document
         _retain(held, moved.pop(name), ledger[name], drafts)
+    for change in plan.hidden:
+        _retain(held, ledger[change.document], ledger[change.document], drafts)
     drafts.entries += moved.values()
 
 

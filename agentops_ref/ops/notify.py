@@ -17,7 +17,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
 
-from agentops_ref.errors import ConfigError, OperatorError
+from agentops_ref.errors import ConfigError, OperatorError, about
 from agentops_ref.records import SyncReport
 from agentops_ref.settings import EmailConfig, NotifyConfig, WebhookConfig
 from agentops_ref.wiring import App
@@ -60,7 +60,7 @@ class Notice:
         documents = sorted(self.failed.keys() - {WHOLE})
         if documents:
             lines.append(f"Documents that could not be read or parsed: {len(documents)}")
-            lines += [f"- {_line(name, self.failed[name])}" for name in documents[:SHOWN]]
+            lines += [f"- {about(name, self.failed[name])}" for name in documents[:SHOWN]]
             if len(documents) > SHOWN:
                 lines.append(f"- and {len(documents) - SHOWN} more: agentops ingest status")
             lines.append(
@@ -242,8 +242,3 @@ def _place(app: App) -> str:
         return str(app.source.name)
     except (OperatorError, ConfigError):
         return f"{app.config.etl.source.kind} source"
-
-
-def _line(document: str, reason: str) -> str:
-    """One line; most reasons begin with the document's name already."""
-    return " ".join(f"{document}: {reason.removeprefix(f'{document}: ')}".split())

@@ -154,7 +154,8 @@ class Expected:
             return
         missing = sorted(self.held.keys() - shelf.files.keys())
         new = shelf.files.keys() - self.held.keys()
-        if not allow and self._too_many(len(missing) - min(len(missing), len(new))):
+        at_stake = len(self._served() & set(missing))
+        if not allow and self._too_many(at_stake - min(at_stake, len(new))):
             return
         state, embedded = dict(self.held), set[str]()
         for name, file in sorted(shelf.files.items()):
@@ -183,7 +184,7 @@ class Expected:
                 del state[name]
             else:
                 lost.append(name)
-        if not allow and self._too_many(len(lost)):
+        if not allow and self._too_many(len(self._served() & set(lost))):
             return
         for name in lost:
             if self.held[name].missing + 1 >= LISTINGS:
@@ -203,8 +204,11 @@ class Expected:
             raise Outage
 
     def _too_many(self, missing: int) -> bool:
-        allowed = SHARE * len(self.held)
-        return missing > (max(allowed, 1) if len(self.held) > 1 else allowed)
+        allowed, served = SHARE * len(self._served()), len(self._served())
+        return missing > (max(allowed, 1) if served > 1 else allowed)
+
+    def _served(self) -> set[str]:
+        return {name for name, held in self.held.items() if held.rows or not held.error}
 
     def rows(self) -> Counter[tuple[str, str, str]]:
         return Counter(

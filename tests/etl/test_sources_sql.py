@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from agentops_ref.errors import ConfigError, OperatorError
+from agentops_ref.errors import ConfigError, DocumentError, OperatorError
 from agentops_ref.etl.sources import FilesSource, SqlSource
 
 
@@ -160,9 +160,16 @@ def test_links_of_a_file_url_are_not_followed(tmp_path: Path) -> None:
     (docs / "self").symlink_to(docs / "self")
     source = FilesSource(docs.as_uri())
     listing = source.list()
-    assert (listing.complete, [i.document for i in listing.items]) == (True, ["a.txt"])
-    for name in ("out.txt", "above/secret.txt", "../secret.txt"):
-        with pytest.raises((PermissionError, FileNotFoundError)):
+    links = ["above", "circle", "out.txt", "self"]
+    assert (listing.complete, [i.document for i in listing.items]) == (
+        True,
+        sorted(["a.txt", *links]),
+    )
+    for name in links:
+        with pytest.raises(DocumentError, match="a link, which is not followed"):
+            source.read(name)
+    for name in ("above/secret.txt", "../secret.txt"):
+        with pytest.raises((PermissionError, DocumentError), match="leads out of"):
             source.read(name)
 
 

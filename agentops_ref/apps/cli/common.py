@@ -164,3 +164,9 @@ def run(group: click.Group) -> None:
         sys.exit(2 if isinstance(error, ConfigError) else 1)
     except BrokenPipeError:
         sys.exit(0)
+    except OSError as error:  # a disk that is full, a folder that may not be written
+        if error.errno is None or not error.strerror:
+            raise  # not the operating system's: a bug, whose place is worth seeing
+        place = f": {error.filename}" if error.filename else ""
+        click.echo(f"error: {error.strerror}{place}", err=True)
+        sys.exit(1)

@@ -24,11 +24,24 @@ def ingest() -> None:
 
     Without --source these work on the configured one. With it, on any folder, bucket, web site or
     SQL table, in an index of its own unless --sink names one.
+
+    \b
+    First:       plan, sync, status; then agentops search
+    In doubt:    audit, audit --repair
+    Taken back:  history, rollback VERSION
+    To stay on a version: agentops search --set etl.sink.pin=VERSION
+    \b
+    etl.deletion, etl.retry and etl.notify say when documents are removed, what
+    is read again, and who is told: agentops config show
     """
 
 
 wait_option = click.option(
-    "--wait", type=float, default=0, metavar="SECONDS", help="Wait for another sync to end."
+    "--wait",
+    type=float,
+    default=0,
+    metavar="SECONDS",
+    help="Wait for another sync to end, not to give up at once.",
 )
 
 
@@ -59,7 +72,11 @@ def plan(session: Session, as_json: bool) -> None:
 
 
 @ingest.command()
-@click.option("--allow-mass-deletion", is_flag=True, help="Apply deletions past etl.deletion.")
+@click.option(
+    "--allow-mass-deletion",
+    is_flag=True,
+    help="Believe a listing that drops more than etl.deletion.max_share.",
+)
 @wait_option
 @place_options
 @json_option
@@ -67,7 +84,10 @@ def plan(session: Session, as_json: bool) -> None:
 def sync(session: Session, allow_mass_deletion: bool, wait: float, as_json: bool) -> None:
     """Bring the index in step with the source.
 
-    Creates, updates and deletes in one atomic commit. What newly failed is told as etl.notify says.
+    Creates, updates and deletes in one atomic commit. A document that cannot be read or parsed is
+    quarantined with its reason, and the others go on. What newly failed is told as etl.notify says.
+
+    Exits with 1 when it changed nothing: too much is missing, or the source was not listed.
     """
     from agentops_ref.apps import screen
     from agentops_ref.ops import notify
@@ -113,7 +133,8 @@ def sync(session: Session, allow_mass_deletion: bool, wait: float, as_json: bool
 def audit(session: Session, repair: bool, wait: float, as_json: bool) -> None:
     """Compare source, ledger, chunks and vectors.
 
-    Reads every document. Exits with 1 when something disagrees and was not mended.
+    Reads every document, and names what is missing, stale, orphaned, duplicated, altered, of
+    another recipe or unreadable. Exits with 1 when something disagrees and was not mended.
     """
     from agentops_ref.apps import screen
 
@@ -173,7 +194,10 @@ def status(session: Session, as_json: bool) -> None:
 @json_option
 @command
 def history(session: Session, as_json: bool) -> None:
-    """List the index's versions, newest first."""
+    """List the index's versions, newest first.
+
+    A reader stays on one with --set etl.sink.pin=VERSION; rollback makes it the newest again.
+    """
     from agentops_ref.apps import screen
 
     lines = session.app().sink.history()

@@ -33,7 +33,9 @@ def place_options(function: Callable[..., None]) -> Callable[..., None]:
         help="Documents: a folder, s3://..., a sitemap or page of links, "
         "sql+sqlite:///FILE?table=T&text=COLUMNS (&key=, &version=).",
     )
-    @click.option("--sink", metavar="DIR|URL", help="Index to work on.")
+    @click.option(
+        "--sink", metavar="DIR|URL", help="Index: a folder, postgresql://..., databricks://...."
+    )
     @functools.wraps(function)
     def wrapped(*args: Any, source: str | None, sink: str | None, **more: Any) -> None:
         overrides = (*more.pop("overrides", ()), *overrides_of(source, sink))

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from agentops_ref.errors import DeveloperError, TransientError, nearest
+from agentops_ref.errors import DeveloperError, OperatorError, TransientError, nearest
 from agentops_ref.etl.cache import Vectors
 from agentops_ref.records import Chunk, LedgerEntry
 
@@ -219,12 +219,17 @@ def held_file(lock: Path, wait: float) -> Iterator[None]:
     """Hold a lock file; the operating system frees it when the process dies."""
     from filelock import FileLock, Timeout
 
-    lock.parent.mkdir(parents=True, exist_ok=True)
     guard = FileLock(lock, timeout=wait)
     try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
         guard.acquire()
     except Timeout:
         raise busy(str(lock)) from None
+    except OSError as error:
+        raise OperatorError(
+            f"cannot write to the index in {lock.parent}: {error.strerror or error}; mend that, or "
+            "choose another place with --sink"
+        ) from error
     try:
         yield
     finally:

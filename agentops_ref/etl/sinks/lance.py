@@ -14,7 +14,7 @@ on the path that the index took. If the process is killed in between, the next s
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -191,7 +191,8 @@ class LanceSink(Newest):
         table = self._table_at(version)
         if table is None:
             raise OperatorError(
-                f"no index version {version} is kept; the newest is {newest.version}"
+                f"no index version {version} is kept; the newest is {newest.version}; what was "
+                "made, and when: agentops ingest history"
             )
         return LanceSnapshot(table, self._head_of(table))
 
@@ -202,8 +203,6 @@ class LanceSink(Newest):
     # --- writing --------------------------------------------------------------------------
 
     def commit(self, commit: Commit) -> int:
-        import pyarrow as pa
-
         table = self._open()
         head = _NO_HEAD if table is None else self._head_of(table)
         if not commit:
@@ -220,10 +219,30 @@ class LanceSink(Newest):
         history = lengthened(head.history, version, documents, chunks, "sync")
         rows = reader_of(commit, version, history, width)
         self._observe("before commit")
+        with self._writing():
+            self._land(table, commit, head, rows, touched, history)
+        self._observe("after commit")
+        with self._writing():
+            self.maintain()
+        return version
+
+    def _land(
+        self,
+        table: Any,
+        commit: Commit,
+        head: Head,
+        rows: Any,
+        touched: Sequence[str],
+        history: Sequence[IndexVersion],
+    ) -> None:
+        """Write a commit's rows as one new version of the table."""
+        import pyarrow as pa
+
+        width = rows.schema.field("vector").type.list_size
         if table is None:
             self._connect().create_table(self.table, data=rows)
-        elif width != current:
-            self._rewrite(table, commit, head, history, version, width)
+        elif width != dimensions_of(table):
+            self._rewrite(table, commit, head, history, head.version + commit.visible, width)
         elif doubled(table, touched):
             # Only another program can have done that. A merge would bring each of them up to date.
             kept = table.search().where(f"NOT {one_of('owner', touched)}").limit(None).to_arrow()
@@ -237,9 +256,6 @@ class LanceSink(Newest):
                 .when_not_matched_by_source_delete(one_of("owner", touched))
                 .execute(rows)
             )
-        self._observe("after commit")
-        self.maintain()
-        return version
 
     def rollback(self, version: int) -> int:
         """Make a new version that is equal to an older one; all its rows are written again."""
@@ -256,18 +272,20 @@ class LanceSink(Newest):
         else:
             rows = head_table(head_row(number, "", history), dimensions_of(table))
         self._observe("before commit")
-        if dimensions_of(table) != rows.schema.field("vector").type.list_size:
-            self._connect().create_table(self.table, data=rows, mode="overwrite")
-        else:
-            (
-                table.merge_insert("key")
-                .when_matched_update_all()
-                .when_not_matched_insert_all()
-                .when_not_matched_by_source_delete()
-                .execute(rows)
-            )
+        with self._writing():
+            if dimensions_of(table) != rows.schema.field("vector").type.list_size:
+                self._connect().create_table(self.table, data=rows, mode="overwrite")
+            else:
+                (
+                    table.merge_insert("key")
+                    .when_matched_update_all()
+                    .when_not_matched_insert_all()
+                    .when_not_matched_by_source_delete()
+                    .execute(rows)
+                )
         self._observe("after commit")
-        self.maintain()
+        with self._writing():
+            self.maintain()
         return number
 
     def maintain(self) -> None:
@@ -293,6 +311,18 @@ class LanceSink(Newest):
         else:
             table.optimize(cleanup_older_than=timedelta(days=self.keep_days))
         self._observe("after index")
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Say what the store said, for an operator: a full disk is no bug."""
+        try:
+            yield
+        except (OSError, RuntimeError) as error:  # LanceDB tells of a full disk by RuntimeError
+            why = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise OperatorError(
+                f"cannot write the index in {self.uri}: {why}; readers have its last whole "
+                "version: mend that and sync again"
+            ) from error
 
     # --- the table ------------------------------------------------------------------------
 

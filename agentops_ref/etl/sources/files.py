@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, MutableSequence, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from agentops_ref.errors import AgentOpsError, ConfigError, OperatorError
+from agentops_ref.errors import AgentOpsError, ConfigError, DocumentError, OperatorError
 from agentops_ref.etl.sources.base import (
     EXCLUDE,
     INCLUDE,
@@ -40,8 +40,9 @@ class FilesSource:
 
     A fingerprint is made of what the file system's listing tells: size, etag or checksum, times. A
     file system that lists neither is asked for each file's time, and one that knows no time has its
-    files read for their hash. Links are not followed. An object store cannot tell an empty folder
-    from one that is not there, so nothing at all below ``root`` is an error.
+    files read for their hash. Links, and keys with ``..`` in them, are listed, so that the report
+    names them, and not followed. An object store cannot tell an empty folder from one that is not
+    there, so nothing at all below ``root`` is an error.
 
     Parameters
     ----------
@@ -98,7 +99,9 @@ class FilesSource:
         path = self._path(document)
         try:
             before = self._details(path)
-            if before.get("type") != "file" or before.get("islink"):
+            if _is_link(before):
+                raise _linked(document)
+            if before.get("type") != "file":
                 raise FileNotFoundError(f"{document}: not a file of {self.name}")
             size = before.get("size")
             if size is not None and size > self.max_bytes:
@@ -130,9 +133,13 @@ class FilesSource:
                 for details in files.values():
                     path = str(details["name"])
                     document = self._document(path)
-                    if details["type"] != "file" or not wanted(
-                        document, self.include, self.exclude
-                    ):
+                    if not (_leads_up(document) or wanted(document, self.include, self.exclude)):
+                        continue
+                    if _is_link(details):
+                        to = details.get("destination")
+                        yield SourceItem(document, f"link-{details.get('mtime')}-{to!r}", 0)
+                        continue
+                    if details["type"] != "file":
                         continue
                     try:
                         mark = self._fingerprint(path, details)
@@ -145,21 +152,22 @@ class FilesSource:
             problems.append(f"cannot list {self.name}: {type(error).__name__}: {error}")
 
     def _pruned(self, folder: str) -> bool:
-        return matches(self._document(folder), self.exclude)
+        document = self._document(folder)
+        return matches(document, self.exclude) and not _leads_up(document)
 
     def _document(self, path: str) -> str:
-        return path.removeprefix(self._base).lstrip("/")
+        return path.removeprefix(self._base).removeprefix("/")
 
     def _path(self, document: str) -> str:
         """Return where a document is; refuse a name that leads out of the root."""
-        parts = PurePosixPath(document)
-        if parts.is_absolute() or ".." in parts.parts:
-            raise PermissionError(f"{document} leads out of {self.name}")
+        if PurePosixPath(document).is_absolute() or _leads_up(document):
+            raise DocumentError(f"{document}: its name leads out of {self.name}: rename it")
         path = f"{self._base}/{document}"
-        if "file" in _protocols(self._files) and not (
-            Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self._base))
-        ):
-            raise PermissionError(f"{document} leads out of {self.name}")
+        if "file" in _protocols(self._files):
+            if Path(path).is_symlink():
+                raise _linked(document)
+            if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self._base)):
+                raise PermissionError(f"{document} leads out of {self.name}")
         return path
 
     def _details(self, path: str) -> Mapping[str, Any]:
@@ -181,6 +189,21 @@ class FilesSource:
                 told["sha256"] = hashlib.sha256(content).hexdigest()
         told["size"] = str(details.get("size"))
         return "-".join(f"{key}={told[key]}" for key in sorted(told))
+
+
+def _leads_up(document: str) -> bool:
+    return ".." in document.split("/")
+
+
+def _is_link(details: Mapping[str, Any]) -> bool:
+    return bool(details.get("islink")) or details.get("type") == "link"
+
+
+def _linked(document: str) -> DocumentError:
+    return DocumentError(
+        f"{document}: a link, which is not followed from a URL: copy the file here, remove the "
+        "link, or name the folder by its path"
+    )
 
 
 def _protocols(files: Any) -> tuple[str, ...]:
