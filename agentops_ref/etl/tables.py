@@ -302,7 +302,7 @@ class DeltaTables:
             )
         before = {f.name: kind_of_type(f.type) or "string" for f in old.schema}
         shape = evolve(new.where, before, new.kinds(), policy)
-        shape, compared, wide_old, wide_new = _alike(before, shape, old, new)
+        shape, wide_old, wide_new = _alike(before, shape, old, new)
         found = difference(wide_old, wide_new, key)
         gone = found.deleted.num_rows
         if gone > self.max_share * found.held and not any_share:
@@ -346,7 +346,7 @@ class DeltaTables:
             sql,
             parameters,
             known=self.names(),
-            open_table=lambda name: self._table(name, at).to_pyarrow_dataset(),
+            open_table=lambda name: _dataset(self._table(name, at)),
             limits=self.limits,
         )
 
@@ -422,7 +422,7 @@ class DeltaTables:
 
 def _alike(
     before: Mapping[str, Kind], shape: Shape, old: pa.Table, new: Incoming
-) -> tuple[Shape, dict[str, Kind], pa.Table, pa.Table]:
+) -> tuple[Shape, pa.Table, pa.Table]:
     """Return both states in kinds that they can be compared in, and the shape that follows."""
     import pyarrow as pa
 
@@ -442,7 +442,6 @@ def _alike(
     rewrite = shape.rewrite or any(kinds[n] != before.get(n, kinds[n]) for n in kinds)
     return (
         Shape(kinds, tuple(notes), shape.added, shape.kept, rewrite),
-        compared,
         pa.table({n: c for n, c in olds.items() if c is not None}),
         pa.table({n: c for n, c in news.items() if c is not None}),
     )
@@ -453,6 +452,21 @@ def _column(name: str, kind: Kind, old: pa.Table, new: Incoming) -> tuple[Any, A
         cast(old.column(name), kind) if name in old.column_names else None,
         new.typed({name: kind}).column(name) if name in new.cells.column_names else None,
     )
+
+
+def _dataset(table: Any) -> Any:
+    """Return a table for DuckDB to scan.
+
+    A merge that adds columns writes its files' text as string views, and Arrow does not compare
+    those with the text that a condition names. Declared as views everywhere, DuckDB compares them.
+    """
+    import pyarrow as pa
+
+    fields = [
+        field.with_type(pa.string_view()) if pa.types.is_string(field.type) else field
+        for field in _schema(table)
+    ]
+    return table.to_pyarrow_dataset(schema=pa.schema(fields))
 
 
 def _schema(table: Any) -> pa.Schema:

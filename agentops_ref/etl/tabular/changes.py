@@ -1,8 +1,8 @@
 """What changed in a table, version by version: its change feed, and what that adds up to.
 
-Delta writes the changed rows of a merge beside it (``delta.enableChangeDataFeed``), so that they can
-be read without the table. What a version wrote anew as a whole, and versions from before the feed
-was switched on, are compared with the version before.
+Delta writes the changed rows of a merge beside it (``delta.enableChangeDataFeed``), so that they
+can be read without the table. What a version wrote anew as a whole, and versions from before the
+feed was switched on, are compared with the version before.
 """
 
 from __future__ import annotations

@@ -118,10 +118,10 @@ def _engine(source: TableSource) -> Engine:
                 )
             url = url.set(password=os.environ[variable])
         path = url.database
-        if url.get_backend_name() == "sqlite" and path and not path.startswith("file:"):
-            # SQLite makes a database of a wrong path; nobody wants an empty one read.
-            if path != ":memory:" and not Path(path).is_file():
-                raise OperatorError(f"table {source.name}: no database file {path}")
+        local = url.get_backend_name() == "sqlite" and path and not path.startswith("file:")
+        # SQLite makes a database of a wrong path; nobody wants an empty one read.
+        if local and path != ":memory:" and not Path(str(path)).is_file():
+            raise OperatorError(f"table {source.name}: no database file {path}")
         return create_engine(url, poolclass=NullPool)
     except ArgumentError as error:
         raise ConfigError(

@@ -91,7 +91,8 @@ def checked(made: Incoming) -> Incoming:
             empty = [n for n, v in enumerate(made.cells.column(column).to_pylist()) if v is None]
             raise DocumentError(
                 f"{made.where}: the key is empty: column '{column}' in row"
-                f"{_listed(_number(made, n) for n in empty)} ({len(empty)} in all); each row needs its key"
+                f"{_listed(_number(made, n) for n in empty)} ({len(empty)} in all); "
+                "each row needs its key"
             )
     keys = made.cells.select(list(made.key)).append_column(
         _fresh("row", names), pa.array(range(made.cells.num_rows), pa.int64())

@@ -134,7 +134,7 @@ def column_of(
         kind: Kind = "float"
     elif kinds.keys() == {"date", "datetime"}:
         kind = "datetime"
-    elif len(kinds) == 1:
+    elif len(kinds) == 1 and "decimal" not in kinds:
         (kind,) = kinds
     elif kinds.keys() <= {"int", "float", "decimal"}:
         kind = "float" if all(_exact(v) for v in values) else "string"
@@ -144,8 +144,6 @@ def column_of(
             f"{where}: mixed types: {shown}. Mend the cells, or say `types: {{COLUMN: string}}` "
             "in the table's entry of etl.tables.sources"
         )
-    if kind == "decimal":
-        kind = "float" if all(_exact(v) for v in values) else "string"
     if kind == "string":
         return pa.array([text_of(value) for value in values], pa.string())
     if kind == "float":
