@@ -129,9 +129,51 @@ class NotifyConfig(_Section):
     email: EmailConfig | None
 
 
+class TableConfig(_Section):
+    """One table with a source of its own; `agentops_ref.etl.tabular.sources` says what each is."""
+
+    name: str
+    source: str
+    key: str | list[str] = []
+    columns: list[str] = []
+    types: dict[str, Literal["string"]] = {}
+    sheet: str | None = None
+    header: int = Field(default=1, ge=1)
+    table: str | None = None
+    query: str | None = None
+    password_env: str | None = None
+    vanished: Literal["keep", "drop", "refuse"] | None = None
+    narrowed: Literal["keep", "narrow", "refuse"] | None = None
+
+    @model_validator(mode="after")
+    def _of_one_kind(self) -> TableConfig:
+        database = "://" in self.source
+        if database and bool(self.table) == bool(self.query):
+            raise ValueError("a database needs either `table` or `query`")
+        if not database and (self.table or self.query or self.password_env):
+            raise ValueError("`table`, `query` and `password_env` are for a database's URL")
+        if self.query and not self.key:
+            raise ValueError("a `query` needs its `key`")
+        if not self.source.lower().endswith(".xlsx") and (self.sheet or self.header != 1):
+            raise ValueError("`sheet` and `header` are for an .xlsx file")
+        return self
+
+
+class TableQueryConfig(_Section):
+    max_rows: int = Field(gt=0)
+    seconds: float = Field(gt=0)
+    memory_mb: int = Field(gt=0)
+
+
 class TablesConfig(_Section):
     root: Path | None
     uri: str
+    sources: list[TableConfig]
+    vanished: Literal["keep", "drop", "refuse"]
+    narrowed: Literal["keep", "narrow", "refuse"]
+    max_share: float = Field(ge=0, le=1)
+    wait_seconds: float = Field(ge=0)
+    query: TableQueryConfig
 
 
 class EtlConfig(_Section):

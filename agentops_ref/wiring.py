@@ -22,6 +22,7 @@ from agentops_ref.tracing import MlflowTracer, SpanLine, trace_lines
 if TYPE_CHECKING:
     from agentops_ref.agents.chain import Agent
     from agentops_ref.etl import AuditReport, Plan
+    from agentops_ref.etl.tables import TablesReport
     from agentops_ref.evals import EvalResult, Scorer
 
 Progress = Callable[[str, int, int], None]
@@ -253,18 +254,36 @@ class App:
     def tables(self) -> Any:
         """The Delta tables; ``tables.query(sql, parameters)`` reads them through DuckDB."""
         from agentops_ref.etl.tables import DeltaTables
+        from agentops_ref.etl.tabular.declared import limits, policy
 
-        return DeltaTables(self.config.path(self.config.etl.tables.uri))
+        tables = self.config.etl.tables
+        return DeltaTables(
+            self.config.path(tables.uri),
+            max_share=tables.max_share,
+            wait=tables.wait_seconds,
+            policy=policy(tables),
+            limits=limits(tables),
+        )
+
+    def merge_tables(self, *, allow_mass_deletion: bool = False) -> TablesReport:
+        """Merge all sources of tables; what failed stands in the report, and the others landed."""
+        from agentops_ref.etl.tabular.declared import declared
+
+        found = declared(self.config.etl.tables, self.config.path)
+        report: TablesReport = self.tables.sync_sources(
+            found, allow_mass_deletion=allow_mass_deletion
+        )
+        return report
 
     def sync_tables(self, *, allow_mass_deletion: bool = False) -> Mapping[str, Mapping[str, int]]:
-        """Merge the CSV files into their Delta tables; counts per table that changed."""
-        root = self.config.etl.tables.root
-        if root is None or not self.config.path(root).is_dir():
-            return {}
-        changed: Mapping[str, Mapping[str, int]] = self.tables.sync(
-            self.config.path(root), allow_mass_deletion=allow_mass_deletion
-        )
-        return changed
+        """Merge all sources of tables; counts per table, none for one that did not change.
+
+        Raises
+        ------
+        AgentOpsError
+            One failed; the others have landed.
+        """
+        return self.merge_tables(allow_mass_deletion=allow_mass_deletion).require().counts
 
     # --- the agent ------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -40,7 +41,12 @@ def told(*words: str) -> dict[str, object]:
 
 
 def test_tables_are_listed(project: Path) -> None:
-    assert told("tables", "list") == {"tables": [{"table": "parts", "rows": 3, "version": 0}]}
+    (line,) = told("tables", "list")["tables"]  # type: ignore[misc]
+    assert line.pop("changed").startswith("20")
+    assert line == {
+        "table": "parts", "rows": 3, "version": 0, "key": ["part"],
+        "inserted": 3, "updated": 0, "deleted": 0,
+    }  # fmt: skip
     assert "parts" in run("tables", "list").output
 
 
@@ -79,3 +85,56 @@ def test_history_tells_what_each_version_changed(project: Path) -> None:
     assert lines[0]["operation"] == "MERGE"
     assert "MERGE" in run("tables", "history", "parts").output
     assert "did you mean" in str(run("tables", "history", "part").exception)
+
+
+def test_changes_are_told_with_before_and_after(project: Path) -> None:
+    text = PARTS.replace("P-1,6", "P-1,5").replace("P-2,0,2024-03-01,\n", "")
+    (project / "tables" / "parts.csv").write_text(text + "P-4,1,2024-05-01,2\n")
+    done = run("tables", "sync", "--json")
+    assert json.loads(done.output)["tables"]["parts"] == {"inserted": 1, "updated": 1, "deleted": 1}
+    found: list[dict[str, Any]] = told("tables", "changes", "parts", "--since", "0")["changes"]  # type: ignore[assignment]
+    assert [(c["version"], c["kind"], c["key"]) for c in found] == [
+        (1, "update", ["P-1"]),
+        (1, "delete", ["P-2"]),
+        (1, "insert", ["P-4"]),
+    ]
+    assert (found[0]["before"]["stock"], found[0]["after"]["stock"]) == (6, 5)
+    assert (found[1]["after"], found[2]["before"]) == (None, None)
+    assert "stock: 6 → 5" in run("tables", "changes", "parts", "--since", "0").output
+    old = told("tables", "query", "SELECT stock FROM parts WHERE part = 'P-1'", "--at", "0")
+    assert old == {"rows": [{"stock": 6}]}
+    assert "has the versions 0 to 1" in str(
+        run("tables", "changes", "parts", "--since", "7").exception
+    )
+    assert "no version 9" in str(
+        run("tables", "query", "SELECT * FROM parts", "--at", "9").exception
+    )
+
+
+def test_one_source_fails_and_the_others_land(project: Path) -> None:
+    (project / "tables" / "broken.csv").write_text("id,a\n1,2\n1,3\n")
+    (project / "tables" / "parts.csv").write_text(PARTS.replace("P-1,6", "P-1,5"))
+    done = run("tables", "sync", "--json")
+    assert done.exit_code == 1
+    report = json.loads(done.output)
+    assert report["tables"]["parts"]["updated"] == 1
+    assert [line["table"] for line in report["failed"]] == ["broken"]
+    assert "the key '1' is repeated" in report["failed"][0]["reason"]
+    done = run("ingest", "sync")
+    assert done.exit_code == 1
+    assert "broken failed" in done.output
+
+
+def test_a_declared_source_of_several_key_columns(project: Path) -> None:
+    (project / "stock.csv").write_text("part,place,n\nP-1,north,2\nP-1,south,3\n")
+    named = "etl.tables.sources=[{name: stock, source: stock.csv, key: [part, place]}]"
+    assert run("tables", "sync", "--set", named).exit_code == 0
+    line = told("tables", "list")["tables"][1]  # type: ignore[index]
+    assert (line["table"], line["key"]) == ("stock", ["part", "place"])
+    wrong = "etl.tables.sources=[{name: stock, source: stock.csv, query: SELECT 1}]"
+    assert "database" in str(run("tables", "sync", "--set", wrong).exception)
+
+
+@pytest.mark.parametrize("name", ["list", "sync", "query", "history", "changes"])
+def test_help_fits_80_columns(name: str) -> None:
+    assert max(map(len, run("tables", name, "--help").output.splitlines())) <= 80

@@ -15,6 +15,7 @@ from agentops_ref.apps.cli.common import (
     progress_bar,
 )
 from agentops_ref.apps.cli.place import place_options
+from agentops_ref.apps.cli.tables import failed_tables, show_tables
 from agentops_ref.errors import OperatorError
 
 
@@ -97,7 +98,7 @@ def sync(session: Session, allow_mass_deletion: bool, wait: float, as_json: bool
         report = notify.sync(
             app, progress=update, allow_mass_deletion=allow_mass_deletion, wait=wait
         )
-        tables = app.sync_tables(allow_mass_deletion=allow_mass_deletion)
+        tables = app.merge_tables(allow_mass_deletion=allow_mass_deletion)
     if as_json:
         print_json(
             {
@@ -113,14 +114,15 @@ def sync(session: Session, allow_mass_deletion: bool, wait: float, as_json: bool
                 "refused": report.refused,
                 "work": report.work,
                 "seconds": round(report.seconds, 3),
-                "tables": tables,
+                "tables": tables.counts,
+                "tables_failed": failed_tables(tables),
             }
         )
     else:
         screen.sync_report(console(), report)
         if not session.elsewhere:
-            screen.tables_report(console(), tables)
-    if report.refused:
+            show_tables(tables)
+    if report.refused or tables.failed:
         raise click.exceptions.Exit(1)
 
 

@@ -56,7 +56,8 @@ def overrides_of(source: str | None, sink: str | None) -> list[str]:
             kind = SOURCES.get(scheme, "files")
         else:
             source = str(Path(source).resolve())
-        found += [f"etl.source.kind={kind}", f"etl.source.root={source}", "etl.tables.root=null"]
+        found += [f"etl.source.kind={kind}", f"etl.source.root={source}"]
+        found += ["etl.tables.root=null", "etl.tables.sources=[]"]
         if sink is None:
             # An index of its own: in the configured one, everything else would count as deleted.
             found.append(f"etl.sink.uri=${{paths.state}}/indexes/{slug(source)}")
