@@ -94,7 +94,10 @@ def _plainest(part: Message) -> list[Message]:
     forms = [sub for sub in part.get_payload() if isinstance(sub, Message)]
     plain = [sub for sub in forms if sub.get_content_type() == "text/plain"]
     if any(_decoded("", sub).strip() for sub in plain):
-        return [*plain, *(s for s in forms if s.get_content_maintype() not in ("text", "multipart"))]
+        return [
+            *plain,
+            *(s for s in forms if s.get_content_maintype() not in ("text", "multipart")),
+        ]
     return [sub for sub in forms if sub not in plain]
 
 
