@@ -71,7 +71,10 @@ live: $(INSTALLED) $(CORPUS) ## fetch the weights, run a notebook on the live mo
 bench: $(INSTALLED) $(CORPUS) ## measure; each benchmarks/*.py writes to _build/bench (PUBLISH=1: for the book)
 	@uv=$$(command -v uv || echo $(VENV)/bin/uv); mkdir -p $(RESULTS); \
 	if ! "$$uv" pip install -q --python $(PY) -c constraints.txt -e '.[bench]'; then \
-	  $(PY) -m pip install -q -c constraints.txt -e '.[bench]'; fi
+	  $(PY) -m pip install -q -c constraints.txt -e '.[bench]'; fi; \
+	inference=$$(grep '^unstructured-inference==' constraints.txt); \
+	"$$uv" pip install -q --python $(PY) --no-deps "$$inference" \
+	  || $(PY) -m pip install -q --no-deps "$$inference"
 	@for file in benchmarks/[!_]*.py; do \
 	  name=$$(basename "$$file" .py); echo "benchmarks.$$name"; \
 	  $(PY) -W ignore -m "benchmarks.$$name" --out $(RESULTS) || exit 1; done

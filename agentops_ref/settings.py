@@ -5,10 +5,11 @@ What each key means stands beside it in ``config/base.yaml``, which also holds e
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 
 class _Section(BaseModel):
@@ -74,8 +75,31 @@ class RetryConfig(_Section):
     max_seconds: float = Field(ge=0)
 
 
+class ContextConfig(_Section):
+    product: str | None = None
+    version: str | None = None
+
+    @field_validator("product", "version")
+    @classmethod
+    def _is_pattern(cls, value: str | None) -> str | None:
+        try:
+            re.compile(value or "")
+        except re.error as error:
+            raise ValueError(f"not a regular expression: {error}") from None
+        return value
+
+
 class ChunkConfig(_Section):
     target_chars: int = Field(gt=0)
+    max_chars: int = Field(gt=0)
+    splitter: str = "structure"
+    options: dict[str, Any] = {}
+    context: ContextConfig = ContextConfig()
+
+
+class SummariesConfig(_Section):
+    prompt: str
+    min_chars: int = Field(ge=0)
     max_chars: int = Field(gt=0)
 
 
@@ -180,6 +204,7 @@ class EtlConfig(_Section):
     source: SourceConfig
     retry: RetryConfig
     chunk: ChunkConfig
+    summaries: SummariesConfig
     sink: SinkConfig
     deletion: DeletionConfig
     notify: NotifyConfig

@@ -10,7 +10,9 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import inspect
+import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +24,7 @@ from agentops_ref.tracing import MlflowTracer, SpanLine, trace_lines
 if TYPE_CHECKING:
     from agentops_ref.agents.chain import Agent
     from agentops_ref.etl import AuditReport, Plan
+    from agentops_ref.etl.summary import Summaries
     from agentops_ref.etl.tables import TablesReport
     from agentops_ref.evals import EvalResult, Scorer
 
@@ -165,6 +168,37 @@ class App:
             cache=self.config.path(self.config.paths.cache),
             retry=self.config.etl.retry,
         )
+
+    def summarise(self, name: str, data: bytes, *, progress: Progress | None = None) -> Summaries:
+        """Summarise a document and its sections; asked once for each content and recipe.
+
+        Raises
+        ------
+        DocumentError
+            It cannot be parsed.
+        """
+        from agentops_ref.etl import summary
+        from agentops_ref.etl.cache import StageCache
+        from agentops_ref.etl.recipe import Recipe, content_hash
+        from agentops_ref.etl.stages import address
+
+        settings = self.config.etl.summaries
+        ask = _Summariser(self, settings.prompt)
+        made_by = {"ask": ask.recipe, "parse": self.stages.recipes.parse.hash}
+        limits = settings.model_dump(mode="json", exclude={"prompt"})
+        recipe = Recipe("summarise", summary.SUMMARY_VERSION, {**made_by, **limits})
+        cache = StageCache(self.config.path(self.config.paths.cache))
+        key = address(content_hash(data), name)
+        stored = cache.get("summarise", recipe.hash, key)
+        if isinstance(stored, dict):
+            with suppress(KeyError, TypeError):  # damaged: made again
+                return dataclasses.replace(summary.of_json(stored), document=name)
+        elements = self.stages.parse(name, data)
+        found = summary.summarise(
+            elements, document=name, ask=ask, settings=settings, progress=progress
+        )
+        cache.put("summarise", recipe.hash, key, summary.as_json(found))
+        return found
 
     def plan(self) -> Plan:
         """Return what a sync would do now; reads a listing and the ledger, changes nothing."""
@@ -413,6 +447,27 @@ class _Versioned:
     def __call__(self, question: str, *, filters: Mapping[str, Any] | None = None) -> Answer:
         version = self._app.index.version
         return dataclasses.replace(self._agent(question, filters=filters), index_version=version)
+
+
+class _Summariser:
+    """The chat model behind the summaries' prompt."""
+
+    def __init__(self, app: App, prompt: str) -> None:
+        from agentops_ref.agents.prompts import load_prompt
+
+        self._app, self._prompt = app, load_prompt(app.config.prompts(prompt), prompt)
+
+    @property
+    def recipe(self) -> str:
+        chat = self._app.config.models.chat
+        named = chat.model_dump(mode="json", exclude={"threads", "price_input", "price_output"})
+        from agentops_ref.etl.recipe import text_hash
+
+        return f"{self._prompt.digest}/{text_hash(json.dumps(named, sort_keys=True))[:12]}"
+
+    def __call__(self, document: str, text: str) -> str:
+        filled = self._prompt.messages(document=document, text=text)
+        return str(self._app.chat.invoke(filled).text)
 
 
 def _kind_of(agent: Agent) -> str:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from agentops_ref.apps.tour import Step
     from agentops_ref.etl import AuditReport, IndexVersion, Plan
+    from agentops_ref.etl.summary import Summaries
     from agentops_ref.evals import EvalResult, Interval, Verdict
     from agentops_ref.models import VerifyReport
     from agentops_ref.tracing import SpanLine
@@ -35,6 +36,29 @@ def answer(out: Console, given: Answer) -> None:
     out.print(
         f"[dim]{given.model}; {spent.input_tokens} + {spent.output_tokens} tokens, "
         f"${spent.cost:.6f}, {given.seconds:.2f} s; trace {given.trace_id or 'off'}[/]"
+    )
+
+
+def summaries(out: Console, found: Summaries) -> None:
+    """Print a document's summary and those of its sections, with what the source lacks in red."""
+    from rich.markup import escape
+
+    from agentops_ref.etl.summary import MARK
+
+    for one in (found.whole, *found.sections):
+        pages = f"page {one.pages[0]}" if len(one.pages) == 1 else ""
+        if len(one.pages) > 1:
+            pages = f"pages {one.pages[0]} to {one.pages[-1]}"
+        cut = f"{one.shown} of {one.of} characters were read" if one.shown < one.of else ""
+        notes = ", ".join(filter(None, (pages, cut)))
+        beside = f" [dim]({notes})[/]" if notes else ""
+        out.print(f"[bold]{escape(one.section or found.title)}[/]{beside}")
+        text = escape(one.text).replace(escape(MARK), f"[red]{escape(MARK)}[/]")
+        out.print(f"  {text}", highlight=False)
+    total = 1 + len(found.sections)
+    out.print(
+        f"[dim]summaries: {total}, calls to the model: {found.calls}, numbers that the source "
+        f"lacks: {found.invented}[/]"
     )
 
 

@@ -36,18 +36,28 @@ class StageCache:
         self.folder = Path(folder)
         self._warned = False
 
-    # --- elements -------------------------------------------------------------------------
+    # --- elements, and what other stages keep as JSON -------------------------------------
 
     def get_elements(self, recipe: str, content: str) -> tuple[Element, ...] | None:
         """Return the elements stored under the content's key; a damaged entry counts as absent."""
         try:
-            stored = json.loads(self._file(recipe, content).read_text(encoding="utf-8"))
-            return tuple(_element(fields) for fields in stored)
-        except (OSError, ValueError, TypeError, LookupError, AttributeError):
+            return tuple(_element(fields) for fields in self.get("parse", recipe, content))
+        except (ValueError, TypeError, LookupError, AttributeError):
             return None
 
     def put_elements(self, recipe: str, content: str, elements: Iterable[Element]) -> None:
-        path = self._file(recipe, content)
+        self.put("parse", recipe, content, [asdict(element) for element in elements])
+
+    def get(self, stage: str, recipe: str, content: str) -> Any:
+        """Return the JSON value stored under the content's key; None where there is none."""
+        try:
+            return json.loads(self._file(stage, recipe, content).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+
+    def put(self, stage: str, recipe: str, content: str, value: Any) -> None:
+        """Store a JSON value under the content's key."""
+        path = self._file(stage, recipe, content)
         with self._optional():
             path.parent.mkdir(parents=True, exist_ok=True)
             # Written aside and renamed, so that a killed process leaves no half an entry.
@@ -56,14 +66,14 @@ class StageCache:
             )
             try:
                 with file:
-                    json.dump([asdict(element) for element in elements], file, ensure_ascii=False)
+                    json.dump(value, file, ensure_ascii=False)
                 os.replace(file.name, path)
             except BaseException:
                 Path(file.name).unlink(missing_ok=True)
                 raise
 
-    def _file(self, recipe: str, content: str) -> Path:
-        return self.folder / "parse" / recipe / content[:2] / f"{content}.json"
+    def _file(self, stage: str, recipe: str, content: str) -> Path:
+        return self.folder / stage / recipe / content[:2] / f"{content}.json"
 
     # --- vectors --------------------------------------------------------------------------
 

@@ -68,15 +68,20 @@ def chunk(
 ) -> tuple[Chunk, ...]:
     """Cut a parsed document into chunks of about ``target_chars``, never above ``max_chars``."""
     elements = [item for item in elements if item.text.strip()]  # a figure can be without a text
-    title = next((item.text for item in elements if item.kind == "title"), title_of(document))
-    title = " ".join(title.split())
+    title = title_in(elements, document)
     metadata = {**kind_and_tenant(document), "title": title}
     chunks: list[Chunk] = []
     for section in _merged(_sections(elements, title, settings), settings):
-        context = _context(title, section.titles)
+        context = context_line(title, section.titles)
         for piece in _packed(section.pieces, settings):
             chunks.append(_chunk(len(chunks), piece, context, document, version, metadata))
     return tuple(chunks)
+
+
+def title_in(elements: Sequence[Element], document: str) -> str:
+    """The document's first title, on one line."""
+    title = next((item.text for item in elements if item.kind == "title"), title_of(document))
+    return " ".join(title.split())
 
 
 def title_of(document: str) -> str:
@@ -119,7 +124,7 @@ def _chunk(
     )
 
 
-def _context(title: str, sections: Iterable[str]) -> str:
+def context_line(title: str, sections: Iterable[str]) -> str:
     """Title and section on one line, without saying the same words twice."""
     parts = [title]
     for section in sections:

@@ -10,7 +10,6 @@ import io
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
-from operator import itemgetter
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -82,43 +81,58 @@ def show(name: str, data: bytes, *, page: int, quote: str, ocr: Ocr) -> Shown:
 
 
 def _pdf_page(name: str, data: bytes, number: int, ocr: Ocr) -> tuple[bytes, list[_Place]]:
+    from agentops_ref.etl.parse.bidi import in_order
+    from agentops_ref.etl.parse.columns import bands_of, in_columns, order_of
     from agentops_ref.etl.parse.page import (
         Box,
-        Word,
+        Line,
         figures,
+        grid_of,
         labels_of,
         lines_of,
         tables_of,
         words_of,
     )
-    from agentops_ref.etl.parse.pdf import is_picture, opened, render
+    from agentops_ref.etl.parse.pdf import is_picture, render
+    from agentops_ref.etl.parse.turned import readable
 
-    with opened(name, data) as document:
-        count = len(document.pages)
+    def read(line: Line) -> list[tuple[str, Box]]:
+        return [
+            (text, Box.around([line.words[at]]))
+            for at, text in in_order([word.text for word in line.words])
+        ]
+
+    with readable(name, data) as turned:
+        count = len(turned.document.pages)
         if not 1 <= number <= count:
             raise DocumentError(f"{name}: no page {number}; it has {count}, counted from 1")
         image, size = render(data, number)
-        page = document.pages[number - 1]
+        page = turned.document.pages[number - 1]
         words = words_of(page)
         if is_picture(page, words):
             return image, list(_places_of_scan(image, size, ocr))
         # As they are parsed: a figure's labels together, a table cell by cell, not line by line.
-        blocks: list[tuple[float, list[tuple[str, Box]]]] = []
-        for figure in figures(page, words, tables_of(page)):
-            blocks.append((figure.top, [(labels_of(words, figure), figure)]))
+        blocks: list[tuple[Box | Line, list[tuple[str, Box]]]] = []
+        for figure in figures(page, words, tables_of(page, words)):
+            blocks.append((figure, [(labels_of(words, figure), figure)]))
             words = [word for word in words if not figure.holds(word)]
+        boxes = [box for box, _ in blocks if isinstance(box, Box)]
         for table in page.find_tables():
-            inside: list[Word] = []
-            for corners in (cell for row in table.rows for cell in row.cells if cell):
-                cell = Box(*map(float, corners))
+            inside: list[tuple[str, Box]] = []
+            free = words
+            for cell in (cell for row in grid_of(table) for cell in row if cell):
                 held = [word for word in words if cell.holds(word)]
-                inside += (word for line in lines_of(held) for word in line.words)
-                words = [word for word in words if word not in held]
-            blocks.append((float(table.bbox[1]), [(w.text, Box.around([w])) for w in inside]))
-        for line in lines_of(words):
-            blocks.append((line.top, [(word.text, Box.around([word])) for word in line.words]))
-        ordered = [place for _, block in sorted(blocks, key=itemgetter(0)) for place in block]
-        placed = [(text, box.on(page)) for text, box in ordered]
+                inside += (item for line in lines_of(held) for item in read(line))
+                free = [word for word in free if word not in held]
+            words = free
+            boxes.append(Box(*map(float, table.bbox)))
+            blocks.append((boxes[-1], inside))
+        bands = bands_of(words, boxes)
+        blocks += ((line, read(line)) for line in in_columns(words, bands))
+        blocks.sort(key=lambda block: order_of(block[0], bands))
+        placed = [
+            (text, turned.back(number, box.on(page))) for _, block in blocks for text, box in block
+        ]
     return image, [_Place(_folded(text), box) for text, box in placed if box is not None]
 
 

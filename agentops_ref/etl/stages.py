@@ -62,6 +62,20 @@ class Stages:
     def recipe(self) -> str:
         return self.recipes.key
 
+    def parse(self, document: str, data: bytes) -> Sequence[Element]:
+        """Return a document's elements, from the cache if it knows that content.
+
+        Raises what the parser raises.
+        """
+        key = content_hash(data)
+        elements = self._cached(key, document)
+        if elements is None:
+            self.work["parse"] += 1
+            elements = tuple(self._parse(document, data))
+            if self.cache is not None:
+                self.cache.put_elements(self.recipes.parse.hash, address(key, document), elements)
+        return elements
+
     def read(self, source: Source, document: str) -> bytes:
         """Return a document's bytes; ``work["retry"]`` counts the reads after the first one.
 
@@ -90,12 +104,7 @@ class Stages:
                 content = content_hash(data)
                 elements = self._cached(content, document)
             if elements is None:
-                self.work["parse"] += 1
-                elements = tuple(self._parse(document, data))
-                if self.cache is not None:
-                    self.cache.put_elements(
-                        self.recipes.parse.hash, _address(content, document), elements
-                    )
+                elements = self.parse(document, data)
         self.work["chunk"] += 1
         chunks = self._chunk(elements, document, content[:VERSION_DIGITS])
         return Prepared(content, tuple(chunks))
@@ -138,11 +147,11 @@ class Stages:
     def _cached(self, content: str, document: str) -> tuple[Element, ...] | None:
         if self.cache is None:
             return None
-        return self.cache.get_elements(self.recipes.parse.hash, _address(content, document))
+        return self.cache.get_elements(self.recipes.parse.hash, address(content, document))
 
 
-def _address(content: str, document: str) -> str:
-    """Content and file ending: the same bytes are parsed otherwise as .txt and as .html."""
+def address(content: str, document: str) -> str:
+    """A document's key in the cache: the same bytes are parsed otherwise as .txt and as .html."""
     ending = PurePosixPath(document).suffix.lower().lstrip(".")
     return f"{content}-{ending}" if ending.isalnum() else content
 
@@ -163,14 +172,11 @@ def default_stages(
     ``ocr_recipe`` and ``embedding_recipe`` name the models, with a digest or version where there
     is one: results made by another model are not reused.
     """
-    from agentops_ref.etl import chunk as chunking
     from agentops_ref.etl import parse as parsing
+    from agentops_ref.etl.chunk import CHUNKER_VERSION
+    from agentops_ref.etl.splitter import chunker
 
-    settings = chunk
-
-    def chunk_it(elements: Sequence[Element], document: str, version: str) -> Sequence[Chunk]:
-        return chunking.chunk(elements, document=document, version=version, settings=settings)
-
+    chunk_it = chunker(chunk)
     return Stages(
         partial(parsing.parse, ocr=ocr),
         chunk_it,
@@ -181,7 +187,7 @@ def default_stages(
                 parsing.PARSER_VERSION,
                 {"ocr": ocr_recipe, "libraries": parsing.library_versions()},
             ),
-            Recipe("chunk", chunking.CHUNKER_VERSION, settings.model_dump(mode="json")),
+            Recipe("chunk", CHUNKER_VERSION, chunk_it.parameters),
             Recipe("embed", embedding_recipe),
         ),
         cache=None if cache is None else StageCache(cache),

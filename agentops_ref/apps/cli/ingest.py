@@ -259,6 +259,28 @@ def parse(session: Session, file: Path, as_json: bool) -> None:
 
 @ingest.command()
 @file_argument
+@json_option
+@command
+def summarise(session: Session, file: Path, as_json: bool) -> None:
+    """Let the chat model summarise FILE and each of its sections.
+
+    A number that does not stand in the source is marked and counted. The index is not touched:
+    a summary is no source, and no answer cites it. --json also tells which elements and pages each
+    is made from, and how much of them the model was shown.
+    """
+    from agentops_ref.apps import screen
+    from agentops_ref.etl.summary import as_json as plain
+
+    with progress_bar(quiet=as_json) as update:
+        found = session.app().summarise(file.as_posix(), file.read_bytes(), progress=update)
+    if as_json:
+        print_json({**plain(found), "invented": found.invented})
+    else:
+        screen.summaries(console(), found)
+
+
+@ingest.command()
+@file_argument
 @click.option("--page", type=click.IntRange(1), default=1, show_default=True)
 @click.option("--quote", required=True, help="Passage to mark, as an answer or a chunk has it.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), default=Path("page.png"))

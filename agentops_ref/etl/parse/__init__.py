@@ -18,7 +18,7 @@ from typing import Protocol
 from agentops_ref.errors import AgentOpsError, DocumentError, nearest
 from agentops_ref.records import Element
 
-PARSER_VERSION = "3"
+PARSER_VERSION = "4"
 """Part of the ETL's recipe: raise it when a parser gives other elements for the same bytes."""
 
 LIBRARIES = (

@@ -14,12 +14,16 @@ MAX_REPEATED = 1_000_000
 """Characters that merged cells may add to a document; a hostile one would fill the memory."""
 BULLET = re.compile(r"^(?:[•◦▪‣●○■]|[-–*·](?=\s))\s*")
 NUMBERED = re.compile(r"^(?:\(?\d{1,2}[.)]|[a-z]\))\s+")
+SOFT_HYPHEN = "\u00ad"
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
+_LIGATURES = re.compile("[\ufb00-\ufb06\ufb50-\ufdff\ufe70-\ufefc]")
+"""Letters in the shape of a place: ﬁ, and Arabic ones as they stand within a word."""
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 def clean(text: str) -> str:
-    """One line of NFC text: no control or zero-width characters, single spaces."""
+    """One line of NFC text: no control or zero-width characters or ligatures, single spaces."""
+    text = _LIGATURES.sub(lambda found: unicodedata.normalize("NFKC", found[0]), text)
     text = unicodedata.normalize("NFC", _INVISIBLE.sub("", text))
     return " ".join(_CONTROL.sub(" ", text).split())
 
@@ -106,6 +110,9 @@ def join_lines(lines: Sequence[str]) -> str:
     text = ""
     for line in lines:
         word = text.rsplit(" ", 1)[-1]
+        if text.endswith(SOFT_HYPHEN):
+            text = text[:-1] + ("" if line[:1].islower() else "-") + line
+            continue
         hyphenated = (
             word.endswith("-") and word[:-1].isalpha() and len(word) > 3 and line[:1].islower()
         )

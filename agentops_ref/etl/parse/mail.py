@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from email import message_from_bytes
 from email.message import EmailMessage, Message
 from email.policy import default
+from mimetypes import guess_extension
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from agentops_ref.errors import DocumentError
@@ -43,8 +46,7 @@ def _message(name: str, message: EmailMessage, ocr: Ocr, depth: int) -> Iterator
     headers = [(key, _header(message, key)) for key in ("From", "To", "Date", "Subject")]
     yield from element("text", "\n".join(f"{key}: {value}" for key, value in headers if value))
     bodies, attachments = _parts(message)
-    plain = [part for part in bodies if part.get_content_type() == "text/plain"]
-    for part in plain or bodies:
+    for part in bodies:
         content = _decoded(name, part)
         if part.get_content_type() == "text/html":
             from agentops_ref.etl.parse.web import elements_of_html
@@ -76,6 +78,8 @@ def _parts(message: Message) -> tuple[list[Message], list[Message]]:
         attached = bool(part.get_filename()) or part.get_content_disposition() == "attachment"
         if part.get_content_type() == "message/rfc822" and part is not message:
             attachments.append(part)
+        elif part.get_content_type() == "multipart/alternative":
+            queue[:0] = _plainest(part)
         elif part.is_multipart():
             queue[:0] = [sub for sub in part.get_payload() if isinstance(sub, Message)]
         elif attached and part is not message:
@@ -85,17 +89,39 @@ def _parts(message: Message) -> tuple[list[Message], list[Message]]:
     return bodies, attachments
 
 
+def _plainest(part: Message) -> list[Message]:
+    """Of several forms of one text, the plain one where there is one; else all of them."""
+    forms = [sub for sub in part.get_payload() if isinstance(sub, Message)]
+    plain = [sub for sub in forms if sub.get_content_type() == "text/plain"]
+    if any(_decoded("", sub).strip() for sub in plain):
+        return [
+            *plain,
+            *(s for s in forms if s.get_content_maintype() not in ("text", "multipart")),
+        ]
+    return [sub for sub in forms if sub not in plain]
+
+
 def _decoded(name: str, part: Message) -> str:
     payload = part.get_payload(decode=True)
     data = payload if isinstance(payload, bytes) else b""
     return decode(name, data, charset=part.get_content_charset())
 
 
+def _ending(part: Message, title: str) -> str:
+    """What the declared type adds to a name without an ending, or with one of some other text."""
+    if part.get_content_maintype() == "text":
+        return {"text/html": ".html", "text/csv": ".csv"}.get(part.get_content_type(), ".txt")
+    has_one = bool(re.search(r"\.\w{1,5}$", title))
+    return "" if has_one else guess_extension(part.get_content_type()) or ""
+
+
 def _attachment(name: str, part: Message, ocr: Ocr, depth: int) -> Iterator[Element]:
-    from agentops_ref.etl.parse import parse
+    from agentops_ref.etl.parse import PARSERS, parse
 
     title = clean(part.get_filename() or "") or f"unnamed {part.get_content_type()}"
     yield Element("title", f"Attachment {title}")
+    known = PurePosixPath(title).suffix.lower() in PARSERS
+    name = title if known else f"{title}{_ending(part, title)}"
     is_message = part.get_content_type() == "message/rfc822"
     payload = part.get_payload(decode=True)
     data = payload if isinstance(payload, bytes) else b""
@@ -108,7 +134,7 @@ def _attachment(name: str, part: Message, ocr: Ocr, depth: int) -> Iterator[Elem
             if isinstance(inner, list) and inner and isinstance(inner[0], EmailMessage):
                 yield from _message(name, inner[0], ocr, depth + 1)
             return
-        elements = parse(title, data, ocr=ocr)
+        elements = parse(name, data, ocr=ocr)
     except DocumentError as error:
         yield Element("text", f"This attachment could not be read: {error}")
         return

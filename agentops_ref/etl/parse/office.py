@@ -6,8 +6,9 @@ import io
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
-from agentops_ref.etl.parse import pictures
+from agentops_ref.etl.parse import pictures, slides
 from agentops_ref.etl.parse.archive import check_archive
+from agentops_ref.etl.parse.body import shown
 from agentops_ref.etl.parse.common import MAX_REPEATED, clean, element
 from agentops_ref.etl.parse.convert import convert, set_up
 from agentops_ref.records import Element
@@ -25,9 +26,12 @@ def parse_docx(name: str, data: bytes, ocr: Ocr) -> list[Element]:
     from unstructured.partition.docx import partition_docx
 
     document = docx.Document(io.BytesIO(data))
+    changed = shown(document.element.body)
     headings = {clean(p.text) for p in document.paragraphs if _is_heading(p)}
     if document.element.body.xpath(".//w:tcPr/w:vMerge | .//w:tcPr/w:gridSpan"):
         _unmerge(document.element.body)
+        changed = True
+    if changed:
         buffer = io.BytesIO()
         document.save(buffer)
         data = buffer.getvalue()
@@ -42,7 +46,7 @@ def parse_docx(name: str, data: bytes, ocr: Ocr) -> list[Element]:
 def parse_pptx(name: str, data: bytes, ocr: Ocr) -> list[Element]:
     """A deck; the page is the slide, with its speaker notes at the end.
 
-    Only a slide's title placeholder makes a title.
+    Only a slide's title placeholder makes a title. A hidden slide is left out, as a hidden sheet.
     """
     check_archive(name, data)
     set_up()
@@ -50,17 +54,26 @@ def parse_pptx(name: str, data: bytes, ocr: Ocr) -> list[Element]:
     import pptx
     from unstructured.partition.pptx import partition_pptx
 
+    deck = pptx.Presentation(io.BytesIO(data))
+    if slides.unmerge(deck):
+        buffer = io.BytesIO()
+        deck.save(buffer)
+        data = buffer.getvalue()
     items: list[Any] = partition_pptx(file=io.BytesIO(data), include_page_breaks=False)
     for item in items:
         if item.category == "Title" and item.metadata.category_depth:
             item.metadata.category_depth = None  # a short line of the body
     found = list(convert(items))
     # unstructured would put the notes before the slide's title, that is, under the one before it.
-    for number, slide in enumerate(pptx.Presentation(io.BytesIO(data)).slides, 1):
+    hidden = set()
+    for number, slide in enumerate(deck.slides, 1):
+        if slides.is_hidden(slide):
+            hidden.add(number)
         notes = slide.notes_slide.notes_text_frame if slide.has_notes_slide else None
         end = sum(1 for item in found if (item.page or 0) <= number)
-        found[end:end] = element("text", notes.text if notes else "", page=number)
-    return found
+        said = element("text", notes.text if notes else "", page=number)
+        found[end:end] = [*slides.charts_of(slide, number), *said]
+    return [item for item in found if item.page not in hidden]
 
 
 def _unmerge(body: Any) -> None:

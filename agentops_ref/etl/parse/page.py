@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from agentops_ref.etl.parse.common import clean, page_box
+from agentops_ref.etl.parse.bidi import in_order
+from agentops_ref.etl.parse.common import SOFT_HYPHEN, clean, page_box
 from agentops_ref.records import PageBox
 
 
@@ -79,11 +81,17 @@ class Line:
 
     @property
     def text(self) -> str:
-        return clean(" ".join(word.text for word in self.words))
+        """As it is read; a soft hyphen at its end is kept for `join_lines`."""
+        read = " ".join(text for _, text in in_order([word.text for word in self.words]))
+        return clean(read) + (SOFT_HYPHEN if read.endswith(SOFT_HYPHEN) else "")
 
     @property
     def x0(self) -> float:
         return self.words[0].x0
+
+    @property
+    def x1(self) -> float:
+        return self.words[-1].x1
 
     @property
     def top(self) -> float:
@@ -116,7 +124,7 @@ class Line:
             if word.x0 - parts[-1][-1].x1 > 0.8 * word.size:
                 parts.append([])
             parts[-1].append(word)
-        return [clean(" ".join(word.text for word in part)) for part in parts]
+        return [Line(tuple(part)).text.rstrip(SOFT_HYPHEN) for part in parts]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +133,25 @@ class Table:
 
     box: Box
     rows: Sequence[Sequence[str | None]]
+    """A merged cell is repeated in each row and column that it spans."""
+    columns: tuple[float, ...] = ()
+    """Left edges of the columns."""
+    is_headed: bool = False
+    """Whether the first row is set bold."""
+
+    def goes_on_in(self, other: Table) -> bool:
+        """Whether ``other``, the first thing overleaf, has this one's columns and no header."""
+        alike = len(self.columns) == len(other.columns) and all(
+            abs(a - b) < 2 for a, b in zip(self.columns, other.columns, strict=True)
+        )
+        return alike and self.is_headed and not other.is_headed
 
 
+UNREADABLE = "\ufffd"
+"""Stands for a letter of a font that does not say which one it is."""
+_CODE = re.compile(r"\(cid:(\d+)\)")
+_BULLETS = {127, 129, 141, 143, 144, 157}
+"""Codes that are undefined in WinAnsiEncoding and, by the PDF standard, drawn as bullets."""
 STROKES = 3
 """A drawing has at least so many; fewer are rules and frames."""
 
@@ -135,7 +160,7 @@ def words_of(page: Any) -> list[Word]:
     """The words of a page, each of one font and size."""
     return [
         Word(
-            text=word["text"],
+            text=_drawn(word["text"]),
             x0=word["x0"],
             x1=word["x1"],
             top=word["top"],
@@ -147,6 +172,13 @@ def words_of(page: Any) -> list[Word]:
             x_tolerance_ratio=0.15, keep_blank_chars=False, extra_attrs=["fontname", "size"]
         )
     ]
+
+
+def _drawn(text: str) -> str:
+    """Codes without a letter as what they stand for; a hyphen that is seen is no soft one."""
+    if "(cid:" in text:
+        text = _CODE.sub(lambda found: "•" if int(found[1]) in _BULLETS else UNREADABLE, text)
+    return re.sub(f"{SOFT_HYPHEN}(?=.)", "-", text)
 
 
 def lines_of(words: list[Word]) -> list[Line]:
@@ -163,7 +195,22 @@ def lines_of(words: list[Word]) -> list[Line]:
     return [Line(tuple(sorted(row, key=lambda word: word.x0))) for row in rows]
 
 
-def tables_of(page: Any) -> list[Table]:
+def grid_of(table: Any) -> list[list[Box | None]]:
+    """The cells of a pdfplumber table in rows and columns, a merged one in each that it spans."""
+    lefts = sorted({cell[0] for cell in table.cells})
+    grid: list[list[Box | None]] = []
+    for row in table.rows:
+        own = [cell for cell in row.cells if cell]
+        y = min((cell[1] for cell in own), default=row.bbox[1]) + 1
+        covering = [cell for cell in table.cells if cell[1] <= y <= cell[3]]
+        grid.append([])
+        for x, cell in zip(lefts, row.cells, strict=False):
+            found = cell or next((c for c in covering if c[0] <= x + 1 <= c[2]), None)
+            grid[-1].append(Box(*map(float, found)) if found else None)
+    return grid
+
+
+def tables_of(page: Any, words: list[Word]) -> list[Table]:
     """Ruled tables with at least two rows and two columns."""
     found = []
     for table in page.find_tables():
@@ -173,7 +220,20 @@ def tables_of(page: Any) -> list[Table]:
         cells = [cell for row in rows for cell in row]
         if sum(1 for cell in cells if cell and cell.strip()) < 0.4 * len(cells):
             continue
-        found.append(Table(Box(*map(float, table.bbox)), rows))
+        grid = grid_of(table)
+        texts: dict[Box | None, str | None] = {}
+        for boxes, row in zip(grid, rows, strict=True):
+            for box, text in zip(boxes, row, strict=False):
+                texts.setdefault(box, text)
+        top = [w for box in grid[0] if box for w in words if box.holds(w)]
+        found.append(
+            Table(
+                box=Box(*map(float, table.bbox)),
+                rows=[[texts[box] if box else None for box in boxes] for boxes in grid],
+                columns=tuple(sorted({float(cell[0]) for cell in table.cells})),
+                is_headed=bool(top) and Line(tuple(top)).bold,
+            )
+        )
     return found
 
 

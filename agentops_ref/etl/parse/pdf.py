@@ -14,8 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from agentops_ref.errors import DocumentError
 from agentops_ref.etl.parse.archive import check_streams
+from agentops_ref.etl.parse.bidi import in_order
+from agentops_ref.etl.parse.columns import bands_of, in_columns, order_of, place
 from agentops_ref.etl.parse.common import BULLET, NUMBERED, element, join_lines, table_text
 from agentops_ref.etl.parse.page import (
+    UNREADABLE,
     Box,
     Line,
     Table,
@@ -27,6 +30,7 @@ from agentops_ref.etl.parse.page import (
     words_of,
 )
 from agentops_ref.etl.parse.scan import elements_of_scan
+from agentops_ref.etl.parse.turned import readable
 from agentops_ref.records import Element, ElementKind
 
 if TYPE_CHECKING:
@@ -42,7 +46,7 @@ _PAGE_NUMBER = re.compile(
     r"^(page|seite|side|sida)?\s*\d+\s*((of|/|von|av)\s*\d+)?$", re.IGNORECASE
 )
 _CAPTION = re.compile(r"^(figure|fig\.|table)\s*\d+\b", re.IGNORECASE)
-_PDFIUM = threading.Lock()
+PDFIUM = threading.Lock()
 """PDFium may not be entered by two threads at once."""
 
 
@@ -50,23 +54,34 @@ def parse_pdf(name: str, data: bytes, ocr: Ocr) -> list[Element]:
     """Elements of all pages; running headers and footers are left out."""
     check_streams(name, data)
     found: list[Element] = []
-    with opened(name, data) as document:
+    with readable(name, data) as turned:
         pages = []
-        for page in document.pages:
+        for page in turned.document.pages:
             words = words_of(page)
-            tables = tables_of(page)
+            tables = tables_of(page, words)
             pages.append((page, words, tables))
         sizes = Counter(round(word.size, 1) for _, words, _ in pages for word in words)
         body = sizes.most_common(1)[0][0] if sizes else 0.0
         furniture = _furniture([(page.height, lines_of(words)) for page, words, _ in pages])
         vocabulary = Counter(word.text.lower() for _, words, _ in pages for word in words)
+        above: Table | None = None  # at the foot of the page before
         for page, words, tables in pages:
+            last, above = above, None
             if is_picture(page, words):
                 image, size = render(data, page.page_number)
                 found += elements_of_scan(ocr.read(image), page=page.page_number, size=size)
             else:
-                found += _page(page, words, tables, body, furniture, vocabulary)
+                made = list(_page(page, words, tables, body, furniture, vocabulary))
+                tables = sorted(tables, key=lambda table: table.box.top)
+                if last and made and made[0].kind == "table" and last.goes_on_in(tables[0]):
+                    header = next(item for item in reversed(found) if item.kind == "table")
+                    top = header.text.split("\n")[0]
+                    made[0] = replace(made[0], text=f"{top}\n{made[0].text}")
+                if made and made[-1].kind == "table":
+                    above = tables[-1]
+                found += made
             page.close()
+        found = [replace(item, box=turned.back(item.page, item.box)) for item in found]
     return _joined(found)
 
 
@@ -85,7 +100,13 @@ def opened(name: str, data: bytes) -> Any:
 
 
 def is_picture(page: Any, words: list[Word]) -> bool:
-    """Whether the page has next to no text layer, but a picture over half of it."""
+    """Whether the page has next to no text layer, but a picture over half of it.
+
+    Also one whose letters are mostly unreadable: its fonts do not say which they are.
+    """
+    letters = "".join(word.text for word in words)
+    if letters.count(UNREADABLE) > 0.3 * len(letters):
+        return True
     if sum(len(word.text) for word in words) >= 40:
         return False
     area = float(page.width * page.height)
@@ -99,7 +120,7 @@ def render(data: bytes, number: int) -> tuple[bytes, tuple[int, int]]:
     """The page with that number, from 1, as PNG, and its width and height in pixels."""
     import pypdfium2
 
-    with _PDFIUM:
+    with PDFIUM:
         document = pypdfium2.PdfDocument(data)
         try:
             page = document[number - 1]
@@ -117,7 +138,7 @@ def texts_of_pages(data: bytes) -> list[str]:
     """Each page's text layer as PDFium reads it: fast, without structure."""
     import pypdfium2
 
-    with _PDFIUM:
+    with PDFIUM:
         document = pypdfium2.PdfDocument(data)
         try:
             return [page.get_textpage().get_text_bounded() for page in document]
@@ -166,12 +187,20 @@ def _page(
     boxes = [table.box for table in tables] + drawings
     free = [word for word in words if not any(box.holds(word) for box in boxes)]
     lines = [line for line in lines_of(free) if not _is_furniture(line, height, body, furniture)]
+    kept = [word for line in lines for word in line.words]
+    bands = bands_of(kept, boxes)
+    lines = in_columns(kept, bands)
     # Everything in reading order: paragraphs are cut where a table or figure stands between.
-    stops = [(box.top, index) for index, box in enumerate(boxes)]
+    stops = [(order_of(box, bands), index) for index, box in enumerate(boxes)]
     run: list[Line] = []
-    things: list[tuple[float, Line | int]] = [(line.top, line) for line in lines]
+    things: list[tuple[tuple[float, int, float], Line | int]] = [
+        (order_of(x, bands), x) for x in lines
+    ]
     for _, thing in sorted([*things, *stops], key=lambda item: item[0]):
         if isinstance(thing, Line):
+            if run and place(thing, bands) != place(run[-1], bands):
+                yield from _text(run, body, page, before_table=False)
+                run = []
             run.append(thing)
             continue
         yield from _text(run, body, page, before_table=thing < len(tables))
@@ -187,7 +216,7 @@ def _page(
 
 def _cell(text: str | None, vocabulary: Counter[str]) -> str:
     """A cell's lines joined; a word that a narrow column broke is one word again."""
-    lines = (text or "").split("\n")
+    lines = [" ".join(w for _, w in in_order(line.split())) for line in (text or "").split("\n")]
     joined = lines[0]
     for line in lines[1:]:
         left, right = joined.rsplit(" ", 1)[-1], line.split(" ", 1)[0]
@@ -252,8 +281,14 @@ def _kind(line: Line, body: float) -> str:
     return "text"
 
 
+def _is_next_column(last: Element, item: Element) -> bool:
+    if last.box is None or item.box is None:
+        return False
+    return item.box[0] >= last.box[2] and item.box[1] < last.box[3]
+
+
 def _joined(elements: list[Element]) -> list[Element]:
-    """A paragraph that a page break cut in two is one again, on the page where it begins."""
+    """A paragraph that a page or column break cut is one again, where it begins."""
     joined: list[Element] = []
     for item in elements:
         at = next((n for n in reversed(range(len(joined))) if joined[n].text), None)
@@ -262,7 +297,7 @@ def _joined(elements: list[Element]) -> list[Element]:
             at is not None
             and last is not None
             and last.kind == item.kind == "text"
-            and last.page != item.page
+            and (last.page != item.page or _is_next_column(last, item))
             and last.confidence is None
             and not last.text.endswith((".", ":", "!", "?", ";"))
             and item.text[:1].islower()

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from agentops_ref.etl.parse import Ocr
 
 _UNSEEN = ("script", "style", "noscript", "template", "iframe", "object", "svg", "nav", "footer")
+_CONTROLS = ("button", "input", "select", "textarea", "datalist", "dialog")
+"""Things to press and fill in; a dialog is shown when a script opens it."""
 _FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 _DECLARATION = re.compile(r"\A\s*<\?xml[^>]*\?>")
 
@@ -44,10 +46,11 @@ def elements_of_html(text: str) -> list[Element]:
     if not clean(text):
         return []
     root = html.document_fromstring(_DECLARATION.sub("", text))
-    etree.strip_elements(root, *_UNSEEN, etree.Comment, with_tail=False)
+    etree.strip_elements(root, *_UNSEEN, *_CONTROLS, etree.Comment, with_tail=False)
     for node in list(root.iter()):
         if _is_hidden(node):
             node.drop_tree()
+    _rename(root)
     title = clean(root.findtext(".//title") or "")
     captions = set(_captions(root))
     _unmerge(root)
@@ -58,6 +61,15 @@ def elements_of_html(text: str) -> list[Element]:
     if title and not any(item.kind == "title" for item in found):
         found[:0] = element("title", title)
     return found
+
+
+def _rename(root: Any) -> None:
+    """Give what unstructured passes over with its contents a name that it reads."""
+    for node in root.iter("form", "details", "header", "summary", "label"):
+        inner = node.tag in ("summary", "label")
+        # A page's own banner says the same on each page; an article's head holds its title.
+        if node.tag != "header" or node.xpath(".//h1 | .//h2 | ancestor::article | ancestor::main"):
+            node.tag = "p" if inner else "div"
 
 
 def _is_hidden(node: Any) -> bool:
