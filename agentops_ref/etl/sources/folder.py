@@ -35,6 +35,8 @@ class FolderSource:
     names it, and everything else goes on.
     """
 
+    LISTED = ("_misnamed",)
+
     def __init__(
         self,
         root: Path | str,
