@@ -10,7 +10,9 @@ import os
 
 SWITCHES = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
-    "DO_NOT_TRACK": "true",  # unstructured and others
+    "DO_NOT_TRACK": "true",  # unstructured, Daft and others
+    "DAFT_ANALYTICS_ENABLED": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
     "SCARF_NO_ANALYTICS": "true",
     "RAGAS_DO_NOT_TRACK": "true",
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # otherwise ten seconds of retries at first use

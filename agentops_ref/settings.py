@@ -200,11 +200,22 @@ class TablesConfig(_Section):
     query: TableQueryConfig
 
 
+class EngineConfig(_Section):
+    kind: str
+    runner: Literal["native", "ray"]
+    address: str | None
+    workers: int | None = Field(gt=0)
+    batch: int = Field(gt=0)
+    min_documents: int = Field(ge=0)
+    options: dict[str, Any]
+
+
 class EtlConfig(_Section):
     source: SourceConfig
     retry: RetryConfig
     chunk: ChunkConfig
     summaries: SummariesConfig
+    engine: EngineConfig
     sink: SinkConfig
     deletion: DeletionConfig
     notify: NotifyConfig

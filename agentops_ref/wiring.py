@@ -46,6 +46,10 @@ PARTS: dict[str, dict[str, str]] = {
         "memory": "agentops_ref.etl.sinks.memory:MemorySink",
         "postgres": "agentops_ref.etl.sinks.postgres:PostgresSink",
     },
+    "engine": {
+        "daft": "agentops_ref.etl.engines:DaftEngine",
+        "local": "agentops_ref.etl.engines:LocalEngine",
+    },
     "agent": {
         "chain": "agentops_ref.wiring:_chain",
         "tools": "agentops_ref.wiring:_tool_loop",
@@ -56,7 +60,8 @@ PARTS: dict[str, dict[str, str]] = {
 """kind of part → name in YAML → import path; our own back ends come in through it as well.
 
 A source is called with (root, include, exclude, max_bytes=..., **options), a sink with (uri,
-**options), an agent with the `App` and gives something that is called with a question.
+**options), an engine other than `local` with (parts, **the rest of its section), an agent with the
+`App` and gives something that is called with a question.
 """
 
 
@@ -200,6 +205,14 @@ class App:
         cache.put("summarise", recipe.hash, key, summary.as_json(found))
         return found
 
+    @cached_property
+    def engine(self) -> Any:
+        """Where documents are read, parsed and chunked; see `agentops_ref.etl.engines`."""
+        given = self.config.etl.engine.model_dump(exclude={"kind"})
+        kind = self.config.etl.engine.kind
+        make = load("engine", kind)
+        return make() if kind == "local" else make(partial(_parts, self.config), **given)
+
     def plan(self) -> Plan:
         """Return what a sync would do now; reads a listing and the ledger, changes nothing."""
         from agentops_ref.etl.plan import diff
@@ -243,6 +256,7 @@ class App:
             progress=progress,
             allow_mass_deletion=allow_mass_deletion,
             wait=wait,
+            engine=self.engine,
         )
 
     def ensure_index(self, *, progress: Progress | None = None) -> None:
@@ -475,6 +489,12 @@ def _kind_of(agent: Agent) -> str:
     if isinstance(agent, _Versioned):
         return agent.kind
     return str(getattr(agent, "__name__", type(agent).__name__))
+
+
+def _parts(config: Config) -> tuple[Any, Any]:
+    """Return the source and stages of a configuration; called in each worker of an engine."""
+    app = App(config)
+    return app.source, app.stages
 
 
 def _chain(app: App) -> Agent:

@@ -13,12 +13,14 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
-from agentops_ref.errors import AgentOpsError, DocumentError
+from agentops_ref.etl.draft import Task
+from agentops_ref.etl.engines.base import Engine, LocalEngine
 from agentops_ref.etl.plan import Plan, diff, settled_digest, with_renames
-from agentops_ref.etl.recipe import changed_stages, content_hash
+from agentops_ref.etl.recipe import changed_stages
 from agentops_ref.etl.sinks.base import Commit, Rows, Sink, Snapshot, searchable
 from agentops_ref.etl.sources import Source
 from agentops_ref.etl.spool import Spool
@@ -41,6 +43,7 @@ def sync(
     progress: Progress | None = None,
     allow_mass_deletion: bool = False,
     wait: float = 0,
+    engine: Engine | None = None,
 ) -> SyncReport:
     """Create, update and delete so that the index says what the source says.
 
@@ -52,6 +55,8 @@ def sync(
         Apply a listing that drops more than ``deletion.max_share`` of the indexed documents.
     wait
         Seconds to wait for another sync of the same index before giving up.
+    engine
+        Where documents are read, parsed and chunked; None is one after the other, here.
 
     Raises
     ------
@@ -85,7 +90,15 @@ def sync(
         drafts = _Drafts(stages, tell)
         try:
             plan = _prepare_all(
-                source, held, plan, listing, ledger, drafts, deletion, allow_mass_deletion
+                source,
+                held,
+                plan,
+                listing,
+                ledger,
+                drafts,
+                deletion,
+                allow_mass_deletion,
+                engine or LocalEngine(),
             )
             state = _state(ledger, plan, drafts)
             settled = not plan.refused and _settled(state, listing, stages.recipe)
@@ -113,12 +126,13 @@ def _prepare_all(
     drafts: _Drafts,
     deletion: DeletionConfig,
     allow_mass_deletion: bool,
+    engine: Engine,
 ) -> Plan:
     """Fill the drafts with what the plan asks for; return the plan with its renames."""
     if plan.refused:
         return plan
     fingerprints = {item.document: item.fingerprint for item in listing.items}
-    _prepare(source, held, plan, ledger, fingerprints, drafts)
+    _prepare(source, held, plan, ledger, fingerprints, drafts, engine)
     contents = dict(drafts.contents())
     plan = with_renames(
         plan,
@@ -194,29 +208,25 @@ def _prepare(
     ledger: dict[str, LedgerEntry],
     fingerprints: dict[str, str],
     drafts: _Drafts,
+    engine: Engine,
 ) -> None:
     """Read, parse and chunk what may have changed."""
-    stages, tell = drafts.stages, drafts.tell
-    work = plan.work  # sorted anew each time it is asked for
-    for done, change in enumerate(work):
-        tell("parse", done, len(work))
-        name = change.document
-        old = ledger.get(name)
-        try:
-            made = _draft(source, stages, name, fingerprints[name], old)
-        except _Quarantined as quarantined:
-            _retain(held, quarantined.entry, old, drafts)
-            continue
-        if made is None:
-            continue
-        entry, chunks = made
-        if chunks is None:
-            if entry != old:
+    names = [change.document for change in plan.work]
+    tasks = [Task(name, fingerprints[name], ledger.get(name)) for name in names]
+    drafts.tell("parse", 0, len(tasks))
+    with closing(engine.draft(source, drafts.stages, tasks)) as made:
+        for done, (task, draft) in enumerate(zip(tasks, made, strict=True), 1):
+            entry, old = draft.entry, task.old
+            if entry is None:
+                pass  # it went away after the listing; the next one will tell
+            elif draft.quarantined:
+                _retain(held, entry, old, drafts)
+            elif draft.chunks is not None:
+                drafts.replace(entry, draft.chunks)
+                (drafts.created if old is None else drafts.updated).append(task.document)
+            elif entry != old:
                 drafts.entries.append(entry)
-            continue
-        drafts.replace(entry, chunks)
-        (drafts.created if old is None else drafts.updated).append(name)
-    tell("parse", len(work), len(work))
+            drafts.tell("parse", done, len(tasks))
 
 
 def _keep(held: Snapshot, plan: Plan, ledger: dict[str, LedgerEntry], drafts: _Drafts) -> None:
@@ -228,69 +238,6 @@ def _keep(held: Snapshot, plan: Plan, ledger: dict[str, LedgerEntry], drafts: _D
     for change in plan.hidden:
         _retain(held, ledger[change.document], ledger[change.document], drafts)
     drafts.entries += moved.values()
-
-
-class _Quarantined(Exception):
-    def __init__(self, entry: LedgerEntry) -> None:
-        self.entry = entry
-
-
-def _draft(
-    source: Source,
-    stages: Stages,
-    name: str,
-    fingerprint: str,
-    old: LedgerEntry | None,
-) -> tuple[LedgerEntry, tuple[Chunk, ...] | None] | None:
-    """Return the new ledger entry with the chunks, or with None where those in the index stand.
-
-    None when the document went away after the listing; the next one will tell.
-    """
-    data: bytes | None = None
-    content = old.content_hash if old else ""
-    # A fingerprint that is not recorded marks an error that can pass: such a document is retried.
-    settled = old is not None and bool(old.fingerprint or not old.error)
-    failed = old is not None and bool(old.error) and old.fingerprint == fingerprint
-    if old and failed and changed_stages(old.recipe, stages.recipe) == ("embed",):
-        raise _Quarantined(replace(old, recipe=stages.recipe, missing=0))  # it would fail again
-    try:
-        same_recipe = old is not None and old.recipe == stages.recipe
-        if old is None or old.fingerprint != fingerprint or same_recipe or not content:
-            data = stages.read(source, name)
-            content = content_hash(data)
-        if old and settled and same_recipe and content == old.content_hash:
-            return replace(old, fingerprint=fingerprint, missing=0), None
-        made = stages.prepare(source, name, data=data, known_hash=content)
-    except FileNotFoundError as error:
-        if old is None:
-            return None
-        raise _Quarantined(_failed(name, "", old.content_hash, old, stages, str(error))) from error
-    except DocumentError as error:
-        entry = _failed(name, fingerprint, content, old, stages, str(error))
-        raise _Quarantined(entry) from error
-    except (AgentOpsError, ImportError, MemoryError):
-        raise  # not the document's fault: a missing model, a wrong call
-    except Exception as error:
-        # Unreadable just now, or a parser's bug: the others go on, this one is retried each time.
-        reason = f"{type(error).__name__}: {error}"
-        raise _Quarantined(_failed(name, "", content, old, stages, reason)) from error
-    entry = LedgerEntry(name, fingerprint, made.content_hash, stages.recipe, len(made.chunks))
-    return entry, made.chunks
-
-
-def _failed(
-    name: str,
-    fingerprint: str,
-    content: str,
-    old: LedgerEntry | None,
-    stages: Stages,
-    reason: str,
-) -> LedgerEntry:
-    # The old chunks stay: a file that cannot be read is far more often a broken upload than a
-    # withdrawal, and nothing may leave the index but by a deliberate deletion. The error stands in
-    # the ledger and in every report until the document is mended or deleted.
-    chunks = old.chunks if old else 0
-    return LedgerEntry(name, fingerprint, content, stages.recipe, chunks, error=reason)
 
 
 def _retain(held: Snapshot, entry: LedgerEntry, old: LedgerEntry | None, drafts: _Drafts) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from agentops_ref.errors import DocumentError
@@ -48,6 +48,14 @@ class Source(Protocol):
             It can be read and must not be: too large, or it leads out of the source.
         """
         ...
+
+
+def listed(source: Source) -> dict[str, Any]:
+    """Return what a source keeps of its last listing, for its like in another process.
+
+    A source names these attributes in ``LISTED``; their values must be picklable.
+    """
+    return {name: getattr(source, name) for name in getattr(source, "LISTED", ())}
 
 
 class ReadFailed(OSError):

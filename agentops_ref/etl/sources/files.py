@@ -53,6 +53,8 @@ class FilesSource:
         them: the environment, a profile.
     """
 
+    LISTED = ("_misnamed",)
+
     def __init__(
         self,
         root: Path | str,

@@ -39,6 +39,8 @@ class FolderSource:
     is left out: that folder is listed where it stands.
     """
 
+    LISTED = ("_misnamed",)
+
     def __init__(
         self,
         root: Path | str,

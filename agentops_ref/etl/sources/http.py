@@ -72,6 +72,8 @@ class HttpSource:
         How many headers are asked for at a time.
     """
 
+    LISTED = ("_known",)
+
     def __init__(
         self,
         root: Path | str,

@@ -61,6 +61,8 @@ class SqlSource:
         Environment variable that holds the database's password.
     """
 
+    LISTED = ("_keys",)
+
     def __init__(
         self,
         root: Path | str,

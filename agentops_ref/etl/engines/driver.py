@@ -1,0 +1,117 @@
+"""The process that runs a query: tasks from standard input, drafts into a file.
+
+A process of its own, because Daft keeps one runner for a process's whole life, holds results that
+nobody has fetched yet in memory without a limit, and has libraries that a sync of one document
+should not load. Here results are written to the file as they come, and whoever wants them reads it
+at leisure.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from agentops_ref.etl.engines.worker import Worker
+
+Runner = Literal["native", "ray"]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A query, as it is pickled to the driver."""
+
+    tasks: tuple[str, ...]
+    """See `wire.task_line`."""
+    parts: bytes
+    listed: dict[str, Any]
+    recipe: str
+    """The last three are what a `Worker` is made with."""
+    out: str
+    """Path of the file that the lines go to."""
+    runner: Runner
+    address: str | None
+    """Of a Ray cluster; None starts one on this machine."""
+    workers: int | None
+    """Worker processes; None is one a processor."""
+    batch: int
+    """Documents that a worker takes at a time."""
+    options: Mapping[str, Any]
+    """For `ray.init`."""
+
+
+def lines(job: Job) -> Iterator[str]:
+    """Yield one line per task as the workers write them, in the order of the tasks."""
+    import daft
+    from daft import DataType, Series
+
+    processors = _connect(job)
+    count = -(-len(job.tasks) // job.batch)
+
+    @daft.cls(max_concurrency=min(job.workers or processors, count), use_process=True)
+    class Drafter:
+        def __init__(self, parts: bytes, listed: dict[str, Any], recipe: str) -> None:
+            self.worker = Worker(parts, listed, recipe)
+
+        @daft.method.batch(return_dtype=DataType.string(), batch_size=job.batch)
+        def draft(self, tasks: Series) -> list[str]:
+            return self.worker.draft(tasks.to_pylist())
+
+    drafter: Any = Drafter(job.parts, job.listed, job.recipe)
+    table = daft.from_pydict({"task": list(job.tasks)})
+    if job.runner == "ray":
+        table = table.into_partitions(count)  # a partition is what a worker is sent
+    for row in table.select(drafter.draft(table["task"]).alias("line")).iter_rows():
+        yield row["line"]
+
+
+def _connect(job: Job) -> int:
+    """Choose Daft's runner for this process; return how many processors it has."""
+    import daft
+
+    if job.runner == "native":
+        daft.set_runner_native()
+        return usable_processors()
+    import ray
+
+    here = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+    given = {"address": job.address} if job.address else here
+    ray.init(**{"log_to_driver": False, **given, **job.options})
+    daft.set_runner_ray()
+    return max(1, int(ray.cluster_resources().get("CPU", 1)))  # type: ignore[no-untyped-call]
+
+
+def usable_processors() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def main() -> None:
+    """Read a pickled `Job` and write its lines, in the end the reason for which some are missing."""
+    job: Job = pickle.load(sys.stdin.buffer)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    with open(job.out, "w", encoding="ascii", buffering=1) as out:  # noqa: PTH123
+        written = 0
+        try:
+            for line in lines(job):
+                out.write(f"{line}\n")
+                written += 1
+            reason = f"{len(job.tasks) - written} drafts are missing"
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+        if written < len(job.tasks):
+            out.write(f"{json.dumps({'failed': reason})}\n")
+    os._exit(0)  # what is left is to tear down workers and Ray's daemons, which end with this
+
+
+def _end_with_parent() -> None:
+    """Standard input is closed when the sync ends, in whatever way."""
+    sys.stdin.buffer.read()
+    os._exit(1)
