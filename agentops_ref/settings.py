@@ -134,6 +134,12 @@ class TablesConfig(_Section):
     uri: str
 
 
+class ExtractConfig(_Section):
+    schema_file: Path = Field(alias="schema")
+    model: bool
+    on_sync: bool
+
+
 class EtlConfig(_Section):
     source: SourceConfig
     retry: RetryConfig
@@ -142,6 +148,7 @@ class EtlConfig(_Section):
     deletion: DeletionConfig
     notify: NotifyConfig
     tables: TablesConfig
+    extract: ExtractConfig
 
 
 class RetrievalConfig(_Section):

@@ -8,7 +8,7 @@ next one finishes. Nothing is written where nothing changed.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -80,10 +80,18 @@ class DeltaTables:
         Folder; each table is a folder below it.
     max_share
         Share of a table's rows (0..1) that a file may drop before it is not believed.
+    views
+        Gives name → SELECT over the tables; called when a query names what is no table.
     """
 
-    def __init__(self, uri: Path | str, *, max_share: float = 0.5) -> None:
-        self.uri, self.max_share = Path(uri), max_share
+    def __init__(
+        self,
+        uri: Path | str,
+        *,
+        max_share: float = 0.5,
+        views: Callable[[], Mapping[str, str]] | None = None,
+    ) -> None:
+        self.uri, self.max_share, self.views = Path(uri), max_share, views
 
     def names(self) -> list[str]:
         from deltalake import DeltaTable
@@ -255,10 +263,15 @@ class DeltaTables:
                 statements = connection.extract_statements(sql)
                 if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
                     raise DeveloperError(f"one SELECT is expected, not: {sql[:80]}")
-                used = set(re.findall(r"\w+", sql.lower()))
-                for name in self.names():
+                used = _words(sql)
+                tables = self.names()
+                views = self._views(used - {name.lower() for name in tables})
+                used.update(word for text in views.values() for word in _words(text))
+                for name in tables:
                     if name.lower() in used:
                         connection.register(name, self._table(name).to_pyarrow_dataset())
+                for name, text in views.items():
+                    connection.execute(f'CREATE VIEW "{name}" AS {text}')
                 connection.execute("SET lock_configuration = true")
                 cursor = connection.execute(sql, parameters or None)
                 columns = [column[0] for column in cursor.description or ()]
@@ -274,6 +287,12 @@ class DeltaTables:
                 reason = str(error).strip().splitlines()[0]
                 raise DeveloperError(f"SQL: {reason} ({sql[:80]})") from error
 
+    def _views(self, words: set[str]) -> Mapping[str, str]:
+        """Return the views that a query names; nothing is asked where it can name none."""
+        if self.views is None or not any("_" in word for word in words):
+            return {}
+        return {name: text for name, text in self.views().items() if name.lower() in words}
+
     def _table(self, name: str) -> Any:
         from deltalake import DeltaTable
 
@@ -281,6 +300,10 @@ class DeltaTables:
         if name not in known:
             raise DeveloperError(f"no table '{name}'{nearest(name, known)}")
         return DeltaTable(str(self.uri / name))
+
+
+def _words(sql: str) -> set[str]:
+    return set(re.findall(r"\w+", sql.lower()))
 
 
 def _first(told: Mapping[str, Any], *names: str) -> int:
