@@ -22,7 +22,7 @@ from agentops_ref.tracing import MlflowTracer, SpanLine, trace_lines
 if TYPE_CHECKING:
     from agentops_ref.agents.chain import Agent
     from agentops_ref.etl import AuditReport, Plan
-    from agentops_ref.etl.extract import Extracted, ExtractReport, Extractor
+    from agentops_ref.etl.extract import Extracted, Extractor, ExtractReport
     from agentops_ref.evals import EvalResult, Scorer
 
 Progress = Callable[[str, int, int], None]

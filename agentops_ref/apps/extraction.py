@@ -249,9 +249,12 @@ def _of_fact(fact: Mapping[str, Any], one: Looked, add: Add) -> None:
 def _of_form(one: Looked, add: Add) -> None:
     """The lines of a certificate or plate: facts about one unit."""
     facts = {fact["field"]: fact for fact in one.facts}
-    names, type_ = (_CERTIFICATE, "certificates") if one.kind == "certificate" else (_PLATE, "plates")
-    own = "certificate_number" if one.kind == "certificate" else "serial_number"
-    key = {"number" if one.kind == "certificate" else "serial": facts[own]["value"]}
+    if one.kind == "certificate":
+        names, type_ = _CERTIFICATE, "certificates"
+        key = {"number": facts["certificate_number"]["value"]}
+    else:
+        names, type_ = _PLATE, "plates"
+        key = {"serial": facts["serial_number"]["value"]}
     add(type_, key)
     for field, name in names.items():
         if field in facts:

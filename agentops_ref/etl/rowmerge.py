@@ -144,9 +144,7 @@ def _write(
     return done
 
 
-def _rows(
-    table: Any, kinds: Mapping[str, Kind], documents: Collection[str]
-) -> dict[str, Row]:
+def _rows(table: Any, kinds: Mapping[str, Kind], documents: Collection[str]) -> dict[str, Row]:
     import pyarrow.dataset as ds
 
     chosen = ds.field("document").isin(sorted(documents))

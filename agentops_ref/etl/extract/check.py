@@ -116,8 +116,8 @@ def _home(candidate: Candidate, printed: Printed, type_: RecordType, source: Sou
     for index, element in enumerate(source.elements):
         if element.kind not in _READABLE or not element.text:
             continue
-        missing = [_shown(n, printed, candidate) for n in _missing(
-            candidate, printed, type_, source, index)]
+        absent = _missing(candidate, printed, type_, source, index)
+        missing = [_shown(name, printed, candidate) for name in absent]
         if not missing:
             return index
         if not lacking or len(missing) < len(lacking):
@@ -157,7 +157,9 @@ def _record(
     for name, field in type_.fields.items():
         text = printed.get(name)
         if text is None and field.context:
-            text = _from_context(field, (candidate.quote, own), source, at)
+            taken = {folded(one) for one in printed.values() if isinstance(one, str)}
+            texts = (candidate.quote, own, *in_force(source.elements, at, field.context))
+            text = _named_in(texts, field, taken)
         values[name] = None if text is None else _typed(name, field, text)
         if field.unit and values[name] is not None:
             units[name] = _unit_of(name, field, candidate, printed, type_)
@@ -180,15 +182,14 @@ def _record(
     )
 
 
-def _from_context(
-    field: FieldType, own: tuple[str, ...], source: Source, at: int
-) -> str | tuple[str, ...] | None:
-    """Return the one value that the nearest text names: the own ones, then the places.
+def _named_in(texts: Sequence[str], field: FieldType, taken: set[str]) -> str | None:
+    """Return the one value that the nearest of the texts names; None where none names just one.
 
-    A place that names several is passed over: which one is meant, it does not say.
+    A text that names several is passed over: which one is meant, it does not say. What is another
+    field's value already (``taken``) is not meant.
     """
-    for text in (*own, *in_force(source.elements, at, field.context)):
-        found = {folded(one): one for one in matches(field, text)}
+    for text in texts:
+        found = {folded(one): one for one in matches(field, text) if folded(one) not in taken}
         if len(found) == 1:
             return next(iter(found.values()))
     return None

@@ -101,7 +101,9 @@ def number_stands(value: str, unit: str | None, text: str, *, cells: bool = Fals
 def has_quantity(text: str, units: tuple[str, ...]) -> bool:
     """Whether any number of a text has one of these units, beside it or elsewhere in a table."""
     line = folded(text)
-    return bool(_NUMBER.search(line)) and any(stands(unit, line) or _glued(unit, line) for unit in units)
+    if not _NUMBER.search(line):
+        return False
+    return any(stands(unit, line) or _glued(unit, line) for unit in units)
 
 
 def _glued(unit: str, line: str) -> bool:

@@ -54,7 +54,8 @@ def distinct(records: Iterable[Record], types: Mapping[str, RecordType]) -> list
 def _says(one: Record, other: Record) -> bool:
     """Whether ``one`` says everything that ``other`` does."""
     return all(
-        value is None or (one.values[name] == value and one.units.get(name) == other.units.get(name))
+        value is None
+        or (one.values[name] == value and one.units.get(name) == other.units.get(name))
         for name, value in other.values.items()
     )
 

@@ -99,9 +99,7 @@ def from_patterns(
                 extra = {} if again is None else again.groupdict()
                 groups |= {n: t.strip() for n, t in extra.items() if t and n not in groups}
             printed = {name: text for name, text in groups.items() if name in type_.fields}
-            units = {
-                name: groups[f"{name}_unit"] for name in printed if f"{name}_unit" in groups
-            }
+            units = {name: groups[f"{name}_unit"] for name in printed if f"{name}_unit" in groups}
             quote = found[0] if not way.also else ""
             yield Candidate(
                 type_.name, "pattern", {**printed, **way.set}, units, index, "", quote.strip()
