@@ -14,8 +14,8 @@ from datetime import date, datetime
 from agentops_ref.etl.extract.schema import FieldType
 
 _DASHES = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2212", "-"))
-_NUMBER = re.compile(r"(?<![\w.,])(?<!\w-)[-+]?\d+(?:[.,' ]\d+)*(?![\w.,]*\d)")
-_SPACED = re.compile(r"\d{1,3}(?: \d{3})+")
+_NUMBER = re.compile(r"(?<![\w.,])(?<!\w-)[-+]?\d+(?:[.,']\d+)*(?![\w.,]*\d)")
+_SPACED = re.compile(r"(?<![\w.,])(?<!\w-)[-+]?\d{1,3}(?: \d{3})+(?:[.,]\d+)?(?![\w.,]*\d)")
 
 
 def folded(text: str) -> str:
@@ -40,7 +40,7 @@ def readings(printed: str) -> frozenset[float]:
     "1,750" is 1750 to some and 1.75 to others, so it has both readings; "1.234,5" has one.
     """
     text = folded(printed).replace("'", "")
-    if _SPACED.fullmatch(text.lstrip("+-").split(".")[0].split(",")[0]):
+    if _SPACED.fullmatch(text):
         text = text.replace(" ", "")
     if not re.fullmatch(r"[-+]?\d+(?:[.,]\d+)*", text):
         return frozenset()
@@ -66,17 +66,14 @@ def _grouped(text: str, mark: str) -> bool:
 
 
 def quantities(text: str) -> Iterator[tuple[frozenset[float], str]]:
-    """Yield each number of a text with what it can mean, and what follows it."""
+    """Yield each number of a text with what it can mean, and what follows it.
+
+    "12 500" is read as one number and as two, since it may be either.
+    """
     line = folded(text)
-    for found in _NUMBER.finditer(line):
-        printed, end = found[0], found.end()
-        if " " in printed and not _SPACED.fullmatch(printed.lstrip("+-").split(".")[0]):
-            printed = printed.split(" ")[0]  # two numbers side by side
-            end = found.start() + len(printed)
-            yield from quantities(line[end:])
-            yield readings(printed), line[end:]
-            return
-        yield readings(printed), line[end:]
+    for pattern in (_NUMBER, _SPACED):
+        for found in pattern.finditer(line):
+            yield readings(found[0]), line[found.end() :]
 
 
 def number_stands(value: str, unit: str | None, text: str, *, cells: bool = False) -> bool:

@@ -80,7 +80,8 @@ def _unit(
     """Return a number's unit: from its column of units, else from its header's brackets."""
     if field in way.units:
         column = next((i for i, n in enumerate(names) if way.units[field].fullmatch(n)), None)
-        return None if column is None else cells[column]
+        if column is not None:
+            return cells[column]
     found = _BRACKETED.search(names[at])
     return found[1].strip() if found else None
 
