@@ -145,10 +145,13 @@ def _write(
 
 
 def _rows(table: Any, kinds: Mapping[str, Kind], documents: Collection[str]) -> dict[str, Row]:
-    import pyarrow.dataset as ds
+    import pyarrow as pa
+    import pyarrow.compute as pc
 
-    chosen = ds.field("document").isin(sorted(documents))
-    held = table.to_pyarrow_dataset().to_table(columns=list(kinds), filter=chosen)
+    from agentops_ref.etl.tables import filterable
+
+    chosen = pc.field("document").isin(pa.array(sorted(documents), pa.string()))
+    held = filterable(table).to_table(columns=list(kinds), filter=chosen)
     return {
         row[0]: tuple(tuple(cell) if isinstance(cell, list) else cell for cell in row)
         for row in zip(*(held[column].to_pylist() for column in kinds), strict=True)

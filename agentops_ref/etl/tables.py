@@ -269,7 +269,7 @@ class DeltaTables:
                 used.update(word for text in views.values() for word in _words(text))
                 for name in tables:
                     if name.lower() in used:
-                        connection.register(name, self._table(name).to_pyarrow_dataset())
+                        connection.register(name, filterable(self._table(name)))
                 for name, text in views.items():
                     connection.execute(f'CREATE VIEW "{name}" AS {text}')
                 connection.execute("SET lock_configuration = true")
@@ -300,6 +300,23 @@ class DeltaTables:
         if name not in known:
             raise DeveloperError(f"no table '{name}'{nearest(name, known)}")
         return DeltaTable(str(self.uri / name))
+
+
+def filterable(table: Any) -> Any:
+    """Return a Delta table's newest version as a dataset that takes conditions on any column.
+
+    A merge writes its files' strings as views (deltalake 1.6), and pyarrow (25) cannot compare
+    these files' statistics with a string: every condition on such a column fails. Such a table is
+    read whole, and the condition looks at what was read.
+    """
+    import pyarrow as pa
+    import pyarrow.dataset as ds
+
+    dataset = table.to_pyarrow_dataset()
+    for fragment in dataset.get_fragments():
+        if any(pa.types.is_string_view(column) for column in fragment.physical_schema.types):
+            return ds.dataset(dataset.to_table())
+    return dataset
 
 
 def _words(sql: str) -> set[str]:
