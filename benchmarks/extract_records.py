@@ -1,9 +1,10 @@
 """Records extracted from the running case's documents: precision and recall of each field.
 
 The truth is what the generator was given to print (`agentops_ref.apps.extraction`). The rules of
-`config/extract.yaml` were written with these documents at hand, so their figures say that the
-machinery loses nothing, not how rules do on documents that nobody has seen; the model saw none.
-Its answers are replayed by default. Nothing is timed.
+`config/extract.yaml` were written with these documents at hand, and the model's prompt with three
+of its bulletins, so the figures say that the machinery loses nothing, not how well the rules or the
+model do on documents that nobody has seen. The model's answers are replayed by default. Nothing is
+timed.
 """
 
 from __future__ import annotations

@@ -240,9 +240,10 @@ def test_a_killed_landing_is_finished_by_the_next_run(
         return merge_rows(tables, name, *more, **options)
 
     module = sys.modules["agentops_ref.etl.extract.follow"]
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(module, "merge_rows", killed)
+    monkeypatch.setattr(module, "merge_rows", killed)
+    with pytest.raises(KeyboardInterrupt):
         place.extract()
+    monkeypatch.undo()
     place.extract()
     assert place.rows() == [("a", "NL-8", 10.0), ("e", "NL-8", 9.0)]
     assert place.extract().tables == {}

@@ -62,7 +62,7 @@ def readings(printed: str) -> frozenset[float]:
 
 def _grouped(text: str, mark: str) -> bool:
     first, *others = text.lstrip("+-").split(mark)
-    return 1 <= len(first) <= 3 and all(len(one) == 3 for one in others)
+    return 1 <= len(first) <= 3 and first[0] != "0" and all(len(one) == 3 for one in others)
 
 
 def quantities(text: str) -> Iterator[tuple[frozenset[float], str]]:
