@@ -98,6 +98,14 @@ class Config:
         shipped = shipped_config_dir() / "prompts"
         return shipped if (shipped / name).is_file() and not (own / name).is_file() else own
 
+    def shipped(self, value: Path) -> Path:
+        """Resolve a file of the configuration: the project's own, else the package's of the name.
+
+        So a project need not copy what it does not change.
+        """
+        own, given = self.path(value), shipped_config_dir() / value.name
+        return given if given.is_file() and not own.is_file() else own
+
     def path(self, value: Path | str) -> Path:
         """Resolve ``value`` against the project's root folder; ``~`` is the home folder."""
         path = Path(value).expanduser()
@@ -108,7 +116,7 @@ class Config:
 
         For people to read: a password within an address is left out.
         """
-        for key, value in _leaves(self.settings.model_dump(mode="json")):
+        for key, value in _leaves(self.settings.model_dump(mode="json", by_alias=True)):
             shown = _PASSWORD.sub(r"\1***@", value) if isinstance(value, str) else value
             yield key, shown, self.origins.get(key, "default")
 
@@ -332,7 +340,7 @@ def _known(parts: list[str]) -> list[str]:
         if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
             return []
         model = annotation
-    return list(model.model_fields)
+    return [field.alias or name for name, field in model.model_fields.items()]
 
 
 def _leaves(tree: Mapping[str, Any], at: str = "") -> Iterator[tuple[str, Any]]:

@@ -210,6 +210,12 @@ class EngineConfig(_Section):
     options: dict[str, Any]
 
 
+class ExtractConfig(_Section):
+    schema_file: Path = Field(alias="schema")
+    model: bool
+    on_sync: bool
+
+
 class EtlConfig(_Section):
     source: SourceConfig
     retry: RetryConfig
@@ -220,6 +226,7 @@ class EtlConfig(_Section):
     deletion: DeletionConfig
     notify: NotifyConfig
     tables: TablesConfig
+    extract: ExtractConfig
 
 
 class RetrievalConfig(_Section):

@@ -24,6 +24,7 @@ from agentops_ref.tracing import MlflowTracer, SpanLine, trace_lines
 if TYPE_CHECKING:
     from agentops_ref.agents.chain import Agent
     from agentops_ref.etl import AuditReport, Plan
+    from agentops_ref.etl.extract import Extracted, Extractor, ExtractReport
     from agentops_ref.etl.summary import Summaries
     from agentops_ref.etl.tables import TablesReport
     from agentops_ref.evals import EvalResult, Scorer
@@ -311,6 +312,7 @@ class App:
             wait=tables.wait_seconds,
             policy=policy(tables),
             limits=limits(tables),
+            views=lambda: self.extractor.schema.views,
         )
 
     def merge_tables(self, *, allow_mass_deletion: bool = False) -> TablesReport:
@@ -332,6 +334,51 @@ class App:
             One failed; the others have landed.
         """
         return self.merge_tables(allow_mass_deletion=allow_mass_deletion).require().counts
+
+    # --- records --------------------------------------------------------------------------
+
+    @cached_property
+    def extractor(self) -> Extractor:
+        """The extraction of typed records from documents; see `agentops_ref.etl.extract`."""
+        from agentops_ref.etl.extract import Extractor, ResultStore, load_schema
+        from agentops_ref.etl.parse import recipe
+
+        wanted, cache = self.config.etl.extract, self.config.paths.cache
+        return Extractor(
+            load_schema(self.config.shipped(wanted.schema_file)),
+            parse=recipe(self.ocr.recipe).hash,
+            ask=_Asking(self) if wanted.model else None,
+            store=ResultStore(self.config.path(cache)),
+        )
+
+    def extract(self, *, progress: Progress | None = None) -> ExtractReport:
+        """Make the tables of records say what the index's documents say."""
+        from agentops_ref.etl.extract import follow
+
+        return follow(
+            self.sink.snapshot().ledger(),
+            self.source,
+            self.stages,
+            self.extractor,
+            self.tables,
+            progress=progress,
+        )
+
+    def extract_file(self, name: str, data: bytes) -> Extracted:
+        """Return the records of one file that need not be in the index; lands nothing.
+
+        Raises
+        ------
+        DocumentError
+            The file cannot be parsed.
+        """
+        from agentops_ref.etl.extract import Source
+        from agentops_ref.etl.parse import parse
+        from agentops_ref.etl.recipe import content_hash
+
+        content = content_hash(data)
+        elements = parse(name, data, ocr=self.ocr)
+        return self.extractor.extract(Source(name, content[:12], elements), content)
 
     # --- the agent ------------------------------------------------------------------------
 
@@ -450,6 +497,27 @@ class App:
             images=islice(scans(self.source, documents), sample),
             progress=progress,
         )
+
+
+class _Asking:
+    """Asks the chat model to fill a form, with a prompt of the configuration."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    def _prompt(self, name: str) -> Any:
+        from agentops_ref.agents.prompts import load_prompt
+
+        return load_prompt(self._app.config.prompts(name), name)
+
+    def recipe(self, prompt: str) -> str:
+        chat = self._app.config.models.chat
+        decides = (chat.name, chat.digest, chat.temperature, chat.seed, chat.max_output_tokens)
+        return f"{'/'.join(map(str, decides))}/{self._prompt(prompt).digest}"
+
+    def __call__(self, prompt: str, schema: Mapping[str, Any], document: str) -> Any:
+        form = self._app.chat.with_structured_output(dict(schema))
+        return form.invoke(self._prompt(prompt).messages(document=document))
 
 
 class _Versioned:

@@ -21,6 +21,7 @@ STEPS: dict[str, tuple[str, ...]] = {
     "notebooks": ("-m", "agentops_ref.apps.book", "execute"),
     "evaluation": ("-m", "agentops_ref.apps.cli", "eval", "run"),
     "tour": ("-m", "agentops_ref.apps.cli", "tour"),
+    "extraction": ("-m", "agentops_ref.apps.extraction"),
 }
 """Name → arguments to Python. A step may exit with 1 when a gate fails; that is a result."""
 

@@ -89,7 +89,16 @@ class Stages:
     def prepare(
         self, source: Source, document: str, *, data: bytes | None = None, known_hash: str = ""
     ) -> Prepared:
-        """Parse and chunk a document.
+        """Parse and chunk a document; the arguments are those of `elements`."""
+        content, elements = self.elements(source, document, data=data, known_hash=known_hash)
+        self.work["chunk"] += 1
+        chunks = self._chunk(elements, document, content[:VERSION_DIGITS])
+        return Prepared(content, tuple(chunks))
+
+    def elements(
+        self, source: Source, document: str, *, data: bytes | None = None, known_hash: str = ""
+    ) -> tuple[str, Sequence[Element]]:
+        """Return a document's content hash and its elements.
 
         ``data`` are its bytes if they were read already; otherwise ``known_hash`` says what they
         were when it was last seen, and they are read only if the cache lacks that content.
@@ -105,9 +114,7 @@ class Stages:
                 elements = self._cached(content, document)
             if elements is None:
                 elements = self.parse(document, data)
-        self.work["chunk"] += 1
-        chunks = self._chunk(elements, document, content[:VERSION_DIGITS])
-        return Prepared(content, tuple(chunks))
+        return content, elements
 
     def embed(
         self, texts: Sequence[str], progress: Callable[[int, int], None] | None = None
@@ -182,11 +189,7 @@ def default_stages(
         chunk_it,
         embeddings,
         Recipes(
-            Recipe(
-                "parse",
-                parsing.PARSER_VERSION,
-                {"ocr": ocr_recipe, "libraries": parsing.library_versions()},
-            ),
+            parsing.recipe(ocr_recipe),
             Recipe("chunk", CHUNKER_VERSION, chunk_it.parameters),
             Recipe("embed", embedding_recipe),
         ),

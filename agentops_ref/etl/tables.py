@@ -8,7 +8,7 @@ whole, and the next one finishes. Nothing is written where nothing changed.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -109,6 +109,8 @@ class DeltaTables:
         What may happen to a table's columns.
     limits
         What one question may cost.
+    views
+        Gives name → SELECT over the tables; called when a query names what is no table.
     """
 
     def __init__(
@@ -119,9 +121,11 @@ class DeltaTables:
         wait: float = 60,
         policy: Policy | None = None,
         limits: Limits | None = None,
+        views: Callable[[], Mapping[str, str]] | None = None,
     ) -> None:
         self.uri, self.max_share, self.wait = Path(uri), max_share, wait
         self.policy, self.limits = policy or Policy(), limits or Limits()
+        self.views = views or dict
 
     def names(self) -> list[str]:
         from deltalake import DeltaTable
@@ -348,6 +352,7 @@ class DeltaTables:
             known=self.names(),
             open_table=lambda name: _dataset(self._table(name, at)),
             limits=self.limits,
+            views=self.views,
         )
 
     def changes(

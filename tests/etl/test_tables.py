@@ -41,6 +41,14 @@ def edit(root: Path, old: str, new: str, name: str = "parts.csv") -> None:
     path.write_text(text.replace(old, new))
 
 
+def test_conditions_hold_after_a_merge(tables: DeltaTables, root: Path) -> None:
+    edit(root, "P-2,Valve,0", "P-2,Valve,1")
+    tables.sync(root)
+    assert tables.history("parts")[0].operation == "MERGE"
+    assert tables.query("SELECT stock FROM parts WHERE name = 'Valve'") == [{"stock": 1}]
+    assert tables.query("SELECT part FROM parts WHERE part IN ('P-3', 'x')") == [{"part": "P-3"}]
+
+
 def test_values_are_typed(tables: DeltaTables) -> None:
     assert tables.query("SELECT * FROM parts WHERE part = 'P-3'") == [
         {

@@ -91,6 +91,7 @@ def sync(session: Session, allow_mass_deletion: bool, wait: float, as_json: bool
     Exits with 1 when it changed nothing: too much is missing, or the source was not listed.
     """
     from agentops_ref.apps import screen
+    from agentops_ref.apps.cli import extraction
     from agentops_ref.ops import notify
 
     app = session.app()
@@ -99,6 +100,8 @@ def sync(session: Session, allow_mass_deletion: bool, wait: float, as_json: bool
             app, progress=update, allow_mass_deletion=allow_mass_deletion, wait=wait
         )
         tables = app.merge_tables(allow_mass_deletion=allow_mass_deletion)
+        wanted = app.config.etl.extract.on_sync and not session.elsewhere and not report.refused
+        extracted = app.extract(progress=update) if wanted else None
     if as_json:
         print_json(
             {
@@ -116,12 +119,15 @@ def sync(session: Session, allow_mass_deletion: bool, wait: float, as_json: bool
                 "seconds": round(report.seconds, 3),
                 "tables": tables.counts,
                 "tables_failed": failed_tables(tables),
+                **({} if extracted is None else {"extracted": extracted}),
             }
         )
     else:
         screen.sync_report(console(), report)
         if not session.elsewhere:
             show_tables(tables)
+        if extracted is not None:
+            extraction.report(console(), extracted)
     if report.refused or tables.failed:
         raise click.exceptions.Exit(1)
 
@@ -255,6 +261,37 @@ def parse(session: Session, file: Path, as_json: bool) -> None:
         print_json(elements)
     else:
         screen.elements(console(), elements)
+
+
+@ingest.command()
+@click.argument(
+    "file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
+@json_option
+@command
+def extract(session: Session, file: Path | None, as_json: bool) -> None:
+    """Extract typed records, each with its place, as etl.extract.schema says.
+
+    Of FILE, which need not be in the index: they are shown and not kept. Without FILE, of all
+    documents of the index: they are landed in Delta tables, `agentops tables` shows them.
+    """
+    from agentops_ref.apps.cli import extraction
+
+    app = session.app()
+    if file is not None:
+        types = app.extractor.schema.types
+        found = app.extract_file(file.as_posix(), file.read_bytes())
+        if as_json:
+            print_json(extraction.as_json(found, types))
+        else:
+            extraction.records(console(), found, types)
+        return
+    with progress_bar(quiet=as_json) as update:
+        report = app.extract(progress=update)
+    if as_json:
+        print_json(report)
+    else:
+        extraction.report(console(), report)
 
 
 @ingest.command()

@@ -16,6 +16,7 @@ from pathlib import PurePosixPath
 from typing import Protocol
 
 from agentops_ref.errors import AgentOpsError, DocumentError, nearest
+from agentops_ref.etl.recipe import Recipe
 from agentops_ref.records import Element
 
 PARSER_VERSION = "4"
@@ -85,6 +86,11 @@ def library_versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             versions[library] = ""
     return versions
+
+
+def recipe(ocr_recipe: str) -> Recipe:
+    """Return what decides the elements besides the bytes; ``ocr_recipe`` names the OCR model."""
+    return Recipe("parse", PARSER_VERSION, {"ocr": ocr_recipe, "libraries": library_versions()})
 
 
 def parse(name: str, data: bytes, *, ocr: Ocr) -> tuple[Element, ...]:

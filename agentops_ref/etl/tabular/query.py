@@ -37,6 +37,7 @@ def select(
     known: Sequence[str],
     open_table: Callable[[str], Any],
     limits: Limits,
+    views: Callable[[], Mapping[str, str]] = dict,
 ) -> Rows:
     """Run one SELECT; values go into ``parameters`` (``?`` or ``$name``).
 
@@ -46,6 +47,8 @@ def select(
         Names of the tables that may be read.
     open_table
         Table's name → Arrow data set; called for those that the statement reads.
+    views
+        Gives name → SELECT over the tables and other views; called when a name is no table's.
 
     Raises
     ------
@@ -57,8 +60,7 @@ def select(
 
     with duckdb.connect(":memory:", config=_settings(limits)) as connection:
         try:
-            for name in tables_of(connection, sql, known):
-                connection.register(name, open_table(name))
+            _open(connection, sql, known, open_table, views, set())
             connection.execute("SET TimeZone = 'UTC'")
             connection.execute("SET lock_configuration = true")
             return _fetched(connection, sql, parameters, limits)
@@ -75,6 +77,27 @@ def select(
         except duckdb.Error as error:
             reason = str(error).strip().splitlines()[0]
             raise DeveloperError(f"SQL: {reason} ({sql[:80]})") from error
+
+
+def _open(
+    connection: Any,
+    sql: str,
+    known: Sequence[str],
+    open_table: Callable[[str], Any],
+    views: Callable[[], Mapping[str, str]],
+    made: set[str],
+) -> None:
+    """Make the tables and views that a statement reads, and first those that its views read."""
+    for name in tables_of(connection, sql, known, views):
+        if name in made:
+            continue
+        made.add(name)
+        if name in known:
+            connection.register(name, open_table(name))
+        else:
+            text = views()[name]
+            _open(connection, text, known, open_table, views, made)
+            connection.execute(f'CREATE VIEW "{name}" AS {text}')
 
 
 def _fetched(connection: Any, sql: str, parameters: Parameters, limits: Limits) -> Rows:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from agentops_ref.errors import DeveloperError, nearest
@@ -36,8 +36,15 @@ _REFERENCES = frozenset({
 _QUERIES = frozenset({"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"})
 
 
-def tables_of(connection: DuckDBPyConnection, sql: str, known: Sequence[str]) -> list[str]:
-    """Return which of the known tables a statement reads.
+def tables_of(
+    connection: DuckDBPyConnection,
+    sql: str,
+    known: Sequence[str],
+    views: Callable[[], Mapping[str, str]] = dict,
+) -> list[str]:
+    """Return which of the known tables, and of the views, a statement reads.
+
+    ``views`` gives name → text; it is called when a name is no table's.
 
     Raises
     ------
@@ -99,7 +106,10 @@ def tables_of(connection: DuckDBPyConnection, sql: str, known: Sequence[str]) ->
             if name.lower() in own and not schema:
                 continue
             if name.lower() not in by_name:
-                raise DeveloperError(f"no table '{name}'{nearest(name, list(known))}")
+                more = {view.lower(): view for view in views()}
+                if name.lower() not in more:
+                    raise DeveloperError(f"no table '{name}'{nearest(name, [*known, *more])}")
+                by_name |= more
             found[by_name[name.lower()]] = None
     return list(found)
 
