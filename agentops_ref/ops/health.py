@@ -7,6 +7,7 @@ Each check is cheap and changes nothing. "optional" means that the default way o
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import shutil
 import sys
 from collections.abc import Callable
@@ -41,6 +42,7 @@ def examine(config: Config) -> list[Check]:
         _python,
         _libraries,
         _configuration,
+        _engine,
         _corpus,
         _index,
         _recordings,
@@ -82,6 +84,21 @@ def _libraries(config: Config) -> list[Check]:
 def _configuration(config: Config) -> list[Check]:
     mode = config.models.mode
     return [Check("configuration", "ok", f"overlay {config.env}; models are in mode '{mode}'")]
+
+
+def _engine(config: Config) -> list[Check]:
+    """Say nothing of the plain loop, which needs nothing."""
+    engine = config.etl.engine
+    if engine.kind != "daft":
+        return []
+    libraries = ("daft", "ray") if engine.runner == "ray" else ("daft",)
+    absent = [name for name in libraries if importlib.util.find_spec(name) is None]
+    if absent:
+        mend = "pip install 'agentops-ref[engine]'"
+        return [Check("engine", "missing", f"missing: {', '.join(absent)}", mend)]
+    where = "this machine" if engine.runner == "native" else engine.address or "Ray, started here"
+    detail = f"daft on {where}, from {engine.min_documents} documents on"
+    return [Check("engine", "ok", detail)]
 
 
 def _corpus(config: Config) -> list[Check]:

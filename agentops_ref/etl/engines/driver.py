@@ -94,7 +94,7 @@ def usable_processors() -> int:
 
 
 def main() -> None:
-    """Read a pickled `Job` and write its lines; in the end why some are missing, if any are."""
+    """Read a pickled `Job`, write its lines, and why some are missing if that is so."""
     job: Job = pickle.load(sys.stdin.buffer)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with open(job.out, "w", encoding="ascii", buffering=1) as out:  # noqa: PTH123

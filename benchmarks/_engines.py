@@ -1,0 +1,175 @@
+"""One corpus, one sync, one engine; what `engines` measures, in a process of its own."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+import random
+import threading
+import time
+from collections.abc import Generator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from agentops_ref.etl import FolderSource, LanceSink, Stages, default_stages, sync
+from agentops_ref.etl.draft import Draft, Task
+from agentops_ref.etl.engines import DaftEngine, LocalEngine, wire
+from agentops_ref.etl.engines.worker import Worker
+from agentops_ref.etl.sources import Source
+from agentops_ref.settings import ChunkConfig, DeletionConfig
+from agentops_ref.testing import HashEmbeddings
+
+WAYS = ("plain loop", "process pool", "Daft native", "Daft on Ray")
+WORDS = ("flare", "nut", "torque", "fault", "filter", "pump", "pressure", "E41", "NL-8", "18", "Nm")
+
+
+def write_corpus(folder: Path, kind: str, documents: int) -> None:
+    """Write ``text`` (six paragraphs) or ``html`` (the same as a page, with a table)."""
+    rng = random.Random(documents)
+    for n in range(documents):
+        place = folder / f"{n % 100:02d}"
+        place.mkdir(parents=True, exist_ok=True)
+        parts = [" ".join(rng.choices(WORDS, k=40)) for _ in range(6)]
+        if kind == "text":
+            (place / f"{n}.txt").write_text("\n\n".join(parts), encoding="utf-8")
+            continue
+        rows = [[f"E{n % 90}{m}", " ".join(rng.choices(WORDS, k=5)), str(m)] for m in range(8)]
+        cells = ("<tr>" + "".join(f"<td>{c}</td>" for c in row) + "</tr>" for row in rows)
+        page = f"<h1>Unit {n}</h1>{''.join(f'<p>{p}</p>' for p in parts)}<table>{''.join(cells)}"
+        (place / f"{n}.html").write_text(f"<html><body>{page}</table></body></html>")
+
+
+def parts(folder: str, cache: str) -> tuple[Source, Stages]:
+    """Return what each worker works with; vectors cost nothing."""
+    embeddings = HashEmbeddings(64)
+    stages = default_stages(
+        ocr=None,
+        ocr_recipe="none",
+        embeddings=embeddings,
+        embedding_recipe=embeddings.recipe,
+        chunk=ChunkConfig(target_chars=600, max_chars=900),
+        cache=cache,
+    )
+    return FolderSource(folder), stages
+
+
+_worker: Worker | None = None
+
+
+def _begin(*given: Any) -> None:
+    global _worker
+    _worker = Worker(*given)
+
+
+def _lines(tasks: list[str]) -> list[str]:
+    assert _worker is not None
+    return _worker.draft(tasks)
+
+
+class PoolEngine:
+    """The standard library's process pool: what a machine can do without Daft."""
+
+    def __init__(self, made: Any) -> None:
+        self.made = made
+
+    def draft(
+        self, source: Source, stages: Stages, tasks: Sequence[Task]
+    ) -> Generator[Draft, None, None]:
+        import json
+        import multiprocessing
+
+        lines = [wire.task_line(number, task) for number, task in enumerate(tasks)]
+        batches = [lines[start : start + 16] for start in range(0, len(lines), 16)]
+        with ProcessPoolExecutor(
+            len(os.sched_getaffinity(0)),
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=_begin,
+            initargs=(pickle.dumps(self.made), {}, stages.recipe),
+        ) as pool:
+            for done in pool.map(_lines, batches):
+                for line in done:
+                    made = wire.read_draft(json.loads(line)["draft"])
+                    stages.work.update(made.work)
+                    yield made
+
+
+def one(way: str, folder: str, state: str, answer: Any) -> None:
+    """Put (seconds, peak MiB of the process and all below it, digest of the index)."""
+    made = partial(parts, folder, f"{state}/cache")
+    engines: dict[str, Any] = {
+        "plain loop": LocalEngine,
+        "process pool": lambda: PoolEngine(made),
+        "Daft native": lambda: DaftEngine(made),
+        "Daft on Ray": lambda: DaftEngine(made, runner="ray"),
+    }
+    source, stages = made()
+    sink = LanceSink(Path(state) / "index")
+    sink.snapshot()
+    peak = _Peak()
+    with peak:
+        started = time.perf_counter()
+        report = sync(
+            source,
+            sink,
+            stages,
+            DeletionConfig(listings=1, max_share=0.3),
+            engine=engines[way](),
+        )
+        took = time.perf_counter() - started
+    assert not report.quarantined
+    answer.put((took, peak.mib, digest_of(sink), len(report.created)))
+
+
+def digest_of(sink: Any) -> str:
+    """Name all that an index holds, in its order: ledger, chunks and the bytes of the vectors."""
+    found = hashlib.sha256(repr(sorted(sink.ledger().items())).encode())
+    for owner, chunk, vector in sink.stored():
+        found.update(repr((owner, chunk)).encode())
+        found.update(vector.tobytes())
+    return found.hexdigest()
+
+
+class _Peak:
+    """Samples the memory of this process and its descendants; shared pages count once."""
+
+    def __init__(self) -> None:
+        self.mib = 0.0
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._end.wait(0.5):
+            self.mib = max(self.mib, sum(map(_pss, descendants(os.getpid()))) / 1024)
+
+
+def descendants(root: int) -> list[int]:
+    """Return a process and all below it."""
+    below: dict[int, list[int]] = {}
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = entry.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        below.setdefault(int(fields[1]), []).append(int(entry.parent.name))
+    found = [root]
+    for one_of in found:
+        found += below.get(one_of, [])
+    return found
+
+
+def _pss(pid: int) -> int:
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)

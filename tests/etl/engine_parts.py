@@ -1,0 +1,50 @@
+"""What a worker of the engines' tests works with; a module, as workers find it by its name."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+from agentops_ref.errors import MissingExtra
+from agentops_ref.etl import FolderSource, Stages
+from agentops_ref.etl.cache import StageCache
+from agentops_ref.etl.sources import Source
+from agentops_ref.records import Element
+from tests.etl import fakes
+
+
+def parse(name: str, data: bytes) -> tuple[Element, ...]:
+    """Parse as the fake does, and fail in further ways that a text can ask for."""
+    if data.startswith(b"missing model"):
+        raise MissingExtra("a-model", "ocr")
+    if data.startswith(b"kill once "):
+        mark = Path(data.decode().removeprefix("kill once ").strip())
+        if not mark.exists():
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+    if data.startswith(b"pid"):
+        return (Element("text", str(os.getpid())),)
+    return fakes.parse(name, data)
+
+
+def parts(docs: str, cache: str | None, parser: str = "1") -> tuple[Source, Stages]:
+    made = fakes.make_stages(parser=parser)
+    stages = Stages(
+        parse,
+        fakes.chunk,
+        fakes.FakeEmbeddings(),  # type: ignore[arg-type]
+        made.recipes,
+        cache=StageCache(cache) if cache else None,
+        batch=8,
+    )
+    return FolderSource(docs), stages
+
+
+def skewed(docs: str, cache: str | None) -> tuple[Source, Stages]:
+    """Parts of a machine with another version of the parser."""
+    return parts(docs, cache, parser="2")
+
+
+def unusable() -> tuple[Source, Stages]:
+    raise TypeError("no such option")
