@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from agentops_ref.errors import DocumentError
 from agentops_ref.etl import MemorySink, sync
 from agentops_ref.etl.sources import FilesSource, FolderSource
 from tests.etl.fakes import AT_ONCE, contents, make_stages
@@ -129,7 +130,7 @@ def test_what_was_never_there_is_not_found(place: Place) -> None:
 def test_nothing_outside_is_read(place: Place, tmp_path: Path, name: str) -> None:
     (tmp_path / "secret.txt").write_text("secret")
     place.put("a/a.txt", "alpha")
-    with pytest.raises((PermissionError, FileNotFoundError)):
+    with pytest.raises((PermissionError, FileNotFoundError, DocumentError)):
         place.source.read(name)
 
 
