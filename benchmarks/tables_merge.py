@@ -1,15 +1,16 @@
 """1 % changed rows of 100,000 brought into a Delta table, against the plain alternatives.
 
-Each starts from the same Parquet file and ends with a table that is equal to it. The peers write the
-table anew: `overwrite` whatever changed, `pandas` after a comparison. What they save is seconds; what
-they lose is which rows changed, which `rows_fed_ours` and `rows_fed_theirs` count: the rows that a
-reader of the change feed has to look at.
+Each starts from the same Parquet file and ends with a table that is equal to it. The peers write
+the table anew: `overwrite` whatever changed, `pandas` after a comparison. What they save is
+seconds; what they lose is which rows changed: `rows_fed_ours` and `rows_fed_theirs` count the rows
+that a reader of the change feed has to look at.
 """
 
 from __future__ import annotations
 
 import random
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,7 @@ def main() -> None:
         for number in range(REPEATS + 1):
             change(rows, number, pick)
             save(rows, file)
-            taken = {name: seconds(lambda: run(file, root / name)) for name, run in peers.items()}
+            taken = {name: seconds(partial(run, file, root / name)) for name, run in peers.items()}
             taken["ours"] = seconds(ours)
             if number == 0:  # a first round warms the libraries up
                 continue
