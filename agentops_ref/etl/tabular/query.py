@@ -105,14 +105,19 @@ def _fetched(connection: Any, sql: str, parameters: Parameters, limits: Limits) 
     watch.daemon = True
     watch.start()
     try:
-        cursor = connection.execute(sql, parameters or None)
-        columns = [column[0] for column in cursor.description or ()]
+        result = connection.sql(sql, params=parameters or None)
+        columns = result.columns
         if len(set(columns)) != len(columns):
             raise DeveloperError(
                 f"SQL: columns of the result have one name ({', '.join(columns)[:80]}); name them "
                 "by AS"
             )
-        found = cursor.fetchmany(limits.rows + 1)
+        first = result.limit(limits.rows + 1)
+        if any("TIME ZONE" in str(kind) for kind in result.types):
+            # DuckDB itself would want pytz for them.
+            found = [tuple(row.values()) for row in first.to_arrow_table().to_pylist()]
+        else:
+            found = first.fetchall()
     finally:
         watch.cancel()
     rows = Rows(dict(zip(columns, row, strict=True)) for row in found[: limits.rows])
