@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 RESULTS = Path("benchmarks/results")
 FAULTS = "faults.json"
+RECORDS = "extract_records.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,8 @@ def ratios(folder: Path | str, *prefixes: str) -> list[Ratio]:
         if path.name == FAULTS or not path.name.startswith(prefixes or ("",)):
             continue
         noted = json.loads(path.read_text(encoding="utf-8"))
+        if "ratio" not in noted:  # a count of what is right, against the truth and no peer
+            continue
         facts = {key: value for key, value in noted.items() if key not in own}
         found.append(Ratio(**{key: noted[key] for key in own}, facts=facts))
     if not found:
@@ -82,6 +85,15 @@ def faults(folder: Path | str) -> list[dict[str, Any]]:
         raise OperatorError(f"no crash matrix in {folder}: make faults PUBLISH=1")
     rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
     return rows
+
+
+def records(folder: Path | str) -> dict[str, Any]:
+    """Return how well records were extracted: ``fields`` has precision and recall of each."""
+    path = Path(folder) / RECORDS
+    if not path.is_file():
+        raise OperatorError(f"no measurement of records in {folder}: make bench PUBLISH=1")
+    noted: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return noted
 
 
 def table(found: Sequence[Ratio]) -> DataFrame:
