@@ -27,7 +27,7 @@ _LOOKUP = 500
 
 
 class StageCache:
-    """Elements as JSON files, vectors in one SQLite file, both below ``folder``."""
+    """Elements and profiles as JSON files, vectors in one SQLite file, all below ``folder``."""
 
     def __init__(self, folder: Path | str) -> None:
         self.folder = Path(folder)
@@ -43,17 +43,22 @@ class StageCache:
             return None
 
     def put_elements(self, recipe: str, content: str, elements: Iterable[Element]) -> None:
-        path = self._file(recipe, content)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Written aside and renamed, so that a killed process leaves no half an entry.
-        with NamedTemporaryFile(
-            "w", encoding="utf-8", dir=path.parent, suffix=".part", delete=False
-        ) as file:
-            json.dump([asdict(element) for element in elements], file, ensure_ascii=False)
-        os.replace(file.name, path)
+        _put(self._file(recipe, content), [asdict(element) for element in elements])
 
-    def _file(self, recipe: str, content: str) -> Path:
-        return self.folder / "parse" / recipe / content[:2] / f"{content}.json"
+    def _file(self, recipe: str, content: str, stage: str = "parse") -> Path:
+        return self.folder / stage / recipe / content[:2] / f"{content}.json"
+
+    # --- profiles -------------------------------------------------------------------------
+
+    def get_profile(self, recipe: str, content: str) -> Any:
+        """Return the JSON that was stored of a document's profile; None where there is none."""
+        try:
+            return json.loads(self._file(recipe, content, "profile").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+
+    def put_profile(self, recipe: str, content: str, profile: Mapping[str, Any]) -> None:
+        _put(self._file(recipe, content, "profile"), profile)
 
     # --- vectors --------------------------------------------------------------------------
 
@@ -94,6 +99,16 @@ class StageCache:
             database = _open(path)
         with closing(database):
             yield database
+
+
+def _put(path: Path, value: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Written aside and renamed, so that a killed process leaves no half an entry.
+    with NamedTemporaryFile(
+        "w", encoding="utf-8", dir=path.parent, suffix=".part", delete=False
+    ) as file:
+        json.dump(value, file, ensure_ascii=False)
+    os.replace(file.name, path)
 
 
 def _element(fields: dict[str, Any]) -> Element:

@@ -81,7 +81,7 @@ def diff(
         renames = min(len(missing), len(listed.keys() - ledger.keys()))
         refused = _too_many(len(missing) - renames, ledger, deletion, listing.source)
     if refused:
-        return _refuse(refused, ledger)
+        return refuse(refused, ledger)
 
     create, update, delete, keep, tombstone = [], [], [], [], []
     entries = []
@@ -143,7 +143,7 @@ def with_renames(
             renamed[change.document] = names.pop()
     lost = len(plan.gone) - len(renamed)
     if not allow_mass_deletion and (refused := _too_many(lost, ledger, deletion, source)):
-        return _refuse(refused, ledger)
+        return refuse(refused, ledger)
     delete = [change for change in plan.delete if change.document not in renamed]
     delete += [Change("delete", old, f"renamed to {new}") for old, new in renamed.items()]
     return replace(
@@ -174,7 +174,8 @@ def _too_many(
     )
 
 
-def _refuse(reason: str, ledger: Mapping[str, LedgerEntry]) -> Plan:
+def refuse(reason: str, ledger: Mapping[str, LedgerEntry]) -> Plan:
+    """Return a plan that keeps everything as it is, and says why."""
     kept = tuple(Change("keep", name, "sync refused") for name in sorted(ledger))
     return Plan(keep=kept, refused=reason)
 

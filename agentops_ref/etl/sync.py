@@ -1,6 +1,7 @@
 """Bring an index in step with its source: one listing, one commit. Taught in chapter 3.
 
-    list → diff → (read → parse → chunk) per changed document → embed in common batches → commit
+    list → diff → (read → parse → chunk) per changed document → embed in common batches
+         → is it good enough (`quality`)? → commit
 
 What is on its way is held in memory up to a few thousand chunks and in a temporary file beyond
 (`spool`), so that a sync's memory does not grow with its documents' content. Nothing is written to
@@ -17,12 +18,14 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 
 from agentops_ref.errors import AgentOpsError, DocumentError
-from agentops_ref.etl.plan import Plan, diff, settled_digest, with_renames
+from agentops_ref.etl.plan import Plan, diff, refuse, settled_digest, with_renames
+from agentops_ref.etl.quality.check import Candidate, Check, Rejected
+from agentops_ref.etl.quality.profile import DocumentProfile
 from agentops_ref.etl.recipe import changed_stages, content_hash
 from agentops_ref.etl.sinks.base import Commit, Rows, Sink, Snapshot, searchable
 from agentops_ref.etl.sources import Source
 from agentops_ref.etl.spool import Spool
-from agentops_ref.etl.stages import Stages
+from agentops_ref.etl.stages import Prepared, Stages
 from agentops_ref.records import Chunk, LedgerEntry, Listing, SyncReport
 from agentops_ref.settings import DeletionConfig
 
@@ -41,6 +44,7 @@ def sync(
     progress: Progress | None = None,
     allow_mass_deletion: bool = False,
     wait: float = 0,
+    quality: Check | None = None,
 ) -> SyncReport:
     """Create, update and delete so that the index says what the source says.
 
@@ -52,6 +56,8 @@ def sync(
         Apply a listing that drops more than ``deletion.max_share`` of the indexed documents.
     wait
         Seconds to wait for another sync of the same index before giving up.
+    quality
+        Says which documents keep their old version, and whether anything is committed at all.
 
     Raises
     ------
@@ -82,12 +88,18 @@ def sync(
             deletion,
             allow_mass_deletion=allow_mass_deletion,
         )
-        drafts = _Drafts(stages, tell)
+        drafts = _Drafts(stages, tell, quality)
         try:
             plan = _prepare_all(
                 source, held, plan, listing, ledger, drafts, deletion, allow_mass_deletion
             )
             state = _state(ledger, plan, drafts)
+            judged = None
+            if quality is not None and not plan.refused:
+                judged = quality(drafts.candidate(source, held, ledger, state))
+                if judged is not None and judged.refused:
+                    plan, state = refuse(judged.refused, ledger), ledger
+                    drafts.drop()
             settled = not plan.refused and _settled(state, listing, stages.recipe)
             gone = tuple(change.document for change in plan.delete)
             commit = drafts.commit(gone, digest if settled else "")
@@ -101,7 +113,8 @@ def sync(
                 version = held.version
         finally:
             drafts.replaced.close()
-        return _report(source, plan, drafts, state, version, stages.work - before, started)
+        report = _report(source, plan, drafts, state, version, stages.work - before, started)
+        return replace(report, quality=judged and replace(judged, index_version=version))
 
 
 def _prepare_all(
@@ -141,6 +154,7 @@ class _Drafts:
 
     stages: Stages
     tell: Progress
+    quality: Check | None = None
     replaced: Spool = field(default_factory=Spool)
     entries: list[LedgerEntry] = field(default_factory=list)
     created: list[str] = field(default_factory=list)
@@ -149,6 +163,37 @@ class _Drafts:
     """Chunked and not embedded yet."""
     chunks: int = 0
     """How many chunks are waiting."""
+    profiles: dict[str, DocumentProfile] = field(default_factory=dict)
+    """Of the documents that are replaced; some hundred bytes each."""
+    rejected: list[Rejected] = field(default_factory=list)
+
+    def not_good_enough(
+        self,
+        entry: LedgerEntry,
+        chunks: tuple[Chunk, ...],
+        profile: DocumentProfile,
+        old: LedgerEntry | None,
+    ) -> LedgerEntry | None:
+        """Return the entry of a document that keeps its old version; None where it may go on."""
+        if self.quality is not None:
+            if reason := self.quality.document(entry.document, profile, chunks):
+                self.rejected.append(Rejected(entry.document, reason))
+                # Without a fingerprint, so that it is judged again when expectations change.
+                kept = old.chunks if old else 0
+                return replace(entry, fingerprint="", chunks=kept, error=reason)
+            self.profiles[entry.document] = profile
+        return None
+
+    def candidate(
+        self,
+        source: Source,
+        held: Snapshot,
+        ledger: Mapping[str, LedgerEntry],
+        state: Mapping[str, LedgerEntry],
+    ) -> Candidate:
+        """Return what is to be judged, before it is committed."""
+        rejected = tuple(self.rejected)
+        return Candidate(source.name, held, ledger, state, self.replaced, self.profiles, rejected)
 
     def replace(self, entry: LedgerEntry, chunks: tuple[Chunk, ...]) -> None:
         """Take a document whose rows shall be these."""
@@ -209,10 +254,14 @@ def _prepare(
             continue
         if made is None:
             continue
-        entry, chunks = made
-        if chunks is None:
+        entry, prepared = made
+        if prepared is None:
             if entry != old:
                 drafts.entries.append(entry)
+            continue
+        chunks, profile = prepared.chunks, prepared.profile
+        if rejected := drafts.not_good_enough(entry, chunks, profile, old):
+            _retain(held, rejected, old, drafts)
             continue
         drafts.replace(entry, chunks)
         (drafts.created if old is None else drafts.updated).append(name)
@@ -239,8 +288,8 @@ def _draft(
     name: str,
     fingerprint: str,
     old: LedgerEntry | None,
-) -> tuple[LedgerEntry, tuple[Chunk, ...] | None] | None:
-    """Return the new ledger entry with the chunks, or with None where those in the index stand.
+) -> tuple[LedgerEntry, Prepared | None] | None:
+    """Return the new ledger entry with its chunks, or with None where those in the index stand.
 
     None when the document went away after the listing; the next one will tell.
     """
@@ -273,7 +322,7 @@ def _draft(
         reason = f"{type(error).__name__}: {error}"
         raise _Quarantined(_failed(name, "", content, old, stages, reason)) from error
     entry = LedgerEntry(name, fingerprint, made.content_hash, stages.recipe, len(made.chunks))
-    return entry, made.chunks
+    return entry, made
 
 
 def _failed(
