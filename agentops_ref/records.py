@@ -116,6 +116,63 @@ class Change(NamedTuple):
     reason: str
 
 
+QualityState = Literal["pass", "fail", "not enough"]
+
+
+@dataclass(frozen=True, slots=True)
+class QualityVerdict:
+    """What became of one expectation."""
+
+    name: str
+    """Metric, limit and where, on one line; the same in every run of the same expectation."""
+    metric: str
+    scope: Literal["document", "run"]
+    on_fail: Literal["quarantine", "refuse", "warn"]
+    state: QualityState
+    """"not enough": there is nothing to judge, or what there is does not tell."""
+    limit: float | None
+    """What ``measured`` is compared with; None where the expectation names texts."""
+    above: bool
+    """Whether it must be at least the limit; at most otherwise."""
+    n: int
+    """Documents that it was measured on."""
+    measured: float | None = None
+    low: float | None = None
+    """Ends of its interval; None where the number is exact or says nothing."""
+    high: float | None = None
+    worst: tuple[tuple[str, str], ...] = ()
+    """(document, its value as text), worst first; those that miss the limit only."""
+    reason: str = ""
+    """Why it is expected, as its author wrote it."""
+
+
+@dataclass(frozen=True, slots=True)
+class QualityReport:
+    """How good the documents are that a sync brought, or that an index holds."""
+
+    source: str
+    scope: Literal["sync", "index"]
+    verdicts: tuple[QualityVerdict, ...] = ()
+    documents: int = 0
+    """Documents that were judged."""
+    unknown: int = 0
+    """Documents that could not be: their profile is not known."""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    """Metric → median over the documents, or the run's one value; ``language`` has none."""
+    rejected: tuple[tuple[str, str], ...] = ()
+    """(document, reason): quarantined for its quality."""
+    refused: str = ""
+    """Why nothing is to be committed; empty otherwise."""
+    index_version: int = 0
+    """The version that readers see afterwards."""
+    made_at: str = ""
+    """UTC, ISO 8601 to the second."""
+
+    @property
+    def failed(self) -> tuple[QualityVerdict, ...]:
+        return tuple(verdict for verdict in self.verdicts if verdict.state == "fail")
+
+
 @dataclass(frozen=True, slots=True)
 class SyncReport:
     """What one sync did."""
@@ -134,13 +191,15 @@ class SyncReport:
     """(document, reason) pairs."""
     unchanged: int = 0
     refused: str = ""
-    """Why deletions were refused (mass-deletion guard, failed listing); empty otherwise."""
+    """Why nothing was changed (mass-deletion guard, failed listing, quality); empty otherwise."""
     work: Mapping[str, int] = field(default_factory=dict)
     """Calls per stage that really ran: read, parse, chunk, embed (texts), write (rows).
 
     ``retry`` is there when reads failed and were done again: how often.
     """
     seconds: float = 0.0
+    quality: QualityReport | None = None
+    """What was found of what the sync brings; None where nothing was judged."""
 
     @property
     def changed(self) -> bool:

@@ -189,6 +189,45 @@ class TableQueryConfig(_Section):
     memory_mb: int = Field(gt=0)
 
 
+class WhereConfig(_Section):
+    documents: str | None = None
+    kind: str | None = None
+
+
+class ExpectationConfig(_Section):
+    metric: str
+    where: WhereConfig = WhereConfig()
+    at_least: float | None = None
+    at_most: float | None = None
+    one_of: list[str] | None = None
+    scope: Literal["document", "run"]
+    share: float | None = Field(default=None, gt=0, le=1)
+    statistic: Literal["median"] | None = None
+    on_fail: Literal["quarantine", "refuse", "warn"]
+    reason: str = ""
+
+    @model_validator(mode="after")
+    def _one_limit(self) -> ExpectationConfig:
+        limits = (self.at_least, self.at_most, self.one_of)
+        if sum(limit is not None for limit in limits) != 1:
+            raise ValueError("expected one of `at_least`, `at_most` and `one_of`")
+        if self.on_fail == {"document": "refuse", "run": "quarantine"}[self.scope]:
+            raise ValueError("a document is quarantined, a run refused; either may warn")
+        if self.scope == "document" and (self.share is not None or self.statistic is not None):
+            raise ValueError("`share` and `statistic` are for `scope: run`")
+        if self.share is not None and self.statistic is not None:
+            raise ValueError("expected either `share` or `statistic`")
+        return self
+
+
+class QualityConfig(_Section):
+    level: float = Field(gt=0, lt=1)
+    expectations: list[ExpectationConfig]
+    completeness: str | None
+    keep: int = Field(ge=0)
+    mlflow: bool
+
+
 class TablesConfig(_Section):
     root: Path | None
     uri: str
@@ -225,6 +264,7 @@ class EtlConfig(_Section):
     sink: SinkConfig
     deletion: DeletionConfig
     notify: NotifyConfig
+    quality: QualityConfig
     tables: TablesConfig
     extract: ExtractConfig
 

@@ -11,24 +11,28 @@ import dataclasses
 import importlib
 import inspect
 import json
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agentops_ref.config import Config
-from agentops_ref.errors import ConfigError, OperatorError, nearest
-from agentops_ref.records import Answer, Case, Hit, SyncReport
+from agentops_ref.errors import ConfigError, OperatorError, SyncRefused, nearest
+from agentops_ref.records import Answer, Case, Hit, QualityReport, SyncReport
 from agentops_ref.tracing import MlflowTracer, SpanLine, trace_lines
 
 if TYPE_CHECKING:
     from agentops_ref.agents.chain import Agent
     from agentops_ref.etl import AuditReport, Plan
     from agentops_ref.etl.extract import Extracted, Extractor, ExtractReport
+    from agentops_ref.etl.quality import Check
     from agentops_ref.etl.summary import Summaries
     from agentops_ref.etl.tables import TablesReport
     from agentops_ref.evals import EvalResult, Scorer
 
+log = logging.getLogger(__name__)
 Progress = Callable[[str, int, int], None]
 """(stage, done, total)"""
 
@@ -236,9 +240,12 @@ class App:
         *,
         progress: Progress | None = None,
         allow_mass_deletion: bool = False,
+        accept_quality: bool = False,
         wait: float = 0,
     ) -> SyncReport:
         """Bring the index in step with the source, in one atomic commit.
+
+        With ``accept_quality`` failed expectations are reported and stop nothing.
 
         Raises
         ------
@@ -249,7 +256,7 @@ class App:
         """
         from agentops_ref.etl.sync import sync
 
-        return sync(
+        report = sync(
             self.source,
             self.sink,
             self.stages,
@@ -258,7 +265,87 @@ class App:
             allow_mass_deletion=allow_mass_deletion,
             wait=wait,
             engine=self.engine,
+            quality=self.quality_check(accept=accept_quality),
         )
+        if report.quality is not None:
+            self._keep_quality(report.quality)
+        return report
+
+    # --- quality --------------------------------------------------------------------------
+
+    def quality_check(self, *, accept: bool = False) -> Check:
+        """Return the expectations of ``etl.quality``, as a sync is given them.
+
+        Raises
+        ------
+        ConfigError
+            An expectation that makes no sense, or a ``completeness`` that cannot be imported.
+        """
+        from agentops_ref.etl.quality import Check, expectations
+
+        settings = self.config.etl.quality
+        completeness = settings.completeness and load("completeness", settings.completeness)
+        return Check(
+            expectations(settings.expectations), settings.level, completeness or None, accept
+        )
+
+    def quality(self, *, progress: Progress | None = None) -> QualityReport:
+        """Judge the index as it stands; see `agentops_ref.etl.quality.whole`."""
+        from agentops_ref.etl.quality import whole_index
+
+        held = self.index if self.config.etl.sink.pin is not None else self.sink.snapshot()
+        check = self.quality_check()
+        report = whole_index(self.source, held, self.stages, check, progress=progress)
+        self._keep_quality(report, track=False)
+        return report
+
+    def quality_reports(self, scope: str = "sync") -> list[QualityReport]:
+        """Return the kept reports of the source, oldest first."""
+        from agentops_ref.etl.quality import recent
+
+        return recent(self.source.name, self._quality_folder, scope=scope)
+
+    def track_quality(self, report: QualityReport) -> str:
+        """Log a report as an MLflow run: numbers, the report, the plot. Return the run's id."""
+        from dataclasses import asdict
+
+        from agentops_ref.etl.quality import describe
+        from agentops_ref.etl.quality.plot import plot_quality
+
+        mlflow = self.tracer.connect()
+        tags = {
+            "kind": f"quality of {report.scope}",
+            "index_version": str(report.index_version),
+            "source": report.source,
+            "refused": str(bool(report.refused)).lower(),
+        }
+        with mlflow.start_run(run_name=f"quality-{report.scope}", tags=tags) as run:
+            counts = dict.fromkeys(("pass", "fail", "not enough"), 0)
+            for verdict in report.verdicts:
+                counts[verdict.state] += 1
+            states = {f"expectations.{s.replace(' ', '_')}": n for s, n in counts.items()}
+            mlflow.log_metrics({**report.metrics, **states, "documents": report.documents})
+            mlflow.log_dict(asdict(report), "quality.json")
+            mlflow.log_text(describe(report), "quality.txt")
+            earlier = self.quality_reports(report.scope)
+            mlflow.log_figure(plot_quality(report, earlier), "quality.png")
+            return str(run.info.run_id)
+
+    @property
+    def _quality_folder(self) -> Path:
+        return self.config.path(self.config.paths.state) / "quality"
+
+    def _keep_quality(self, report: QualityReport, *, track: bool = True) -> None:
+        """Keep a report on disk and, if asked for, in MLflow; a failure fails no sync."""
+        from agentops_ref.etl.quality import keep
+
+        settings = self.config.etl.quality
+        try:
+            keep(report, self._quality_folder, last=settings.keep)
+            if track and settings.mlflow:
+                self.track_quality(report)
+        except Exception as error:  # whatever a store raises, the sync was done
+            log.warning("cannot keep the quality report: %s: %s", type(error).__name__, error)
 
     def ensure_index(self, *, progress: Progress | None = None) -> None:
         """Sync if the index is empty, so that a first question needs no preparation."""
@@ -271,7 +358,8 @@ class App:
                 f"nothing to search: no index yet, and {root} does not exist: check the path; for "
                 "the sample corpus run `agentops corpus build`"
             )
-        self.sync(progress=progress)
+        if (report := self.sync(progress=progress)).refused:
+            raise SyncRefused(report.refused)
         self.sync_tables()
 
     @cached_property

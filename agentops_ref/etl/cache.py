@@ -30,7 +30,7 @@ _LOOKUP = 500
 
 
 class StageCache:
-    """Elements as JSON files, vectors in one SQLite file, both below ``folder``."""
+    """Elements and profiles as JSON files, vectors in one SQLite file, all below ``folder``."""
 
     def __init__(self, folder: Path | str) -> None:
         self.folder = Path(folder)
@@ -74,6 +74,15 @@ class StageCache:
 
     def _file(self, stage: str, recipe: str, content: str) -> Path:
         return self.folder / stage / recipe / content[:2] / f"{content}.json"
+
+    # --- profiles -------------------------------------------------------------------------
+
+    def get_profile(self, recipe: str, content: str) -> Any:
+        """Return the JSON that was stored of a document's profile; None where there is none."""
+        return self.get("profile", recipe, content)
+
+    def put_profile(self, recipe: str, content: str, profile: Mapping[str, Any]) -> None:
+        self.put("profile", recipe, content, profile)
 
     # --- vectors --------------------------------------------------------------------------
 
@@ -130,6 +139,16 @@ class StageCache:
             database = _open(path)
         with closing(database):
             yield database
+
+
+def _put(path: Path, value: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Written aside and renamed, so that a killed process leaves no half an entry.
+    with NamedTemporaryFile(
+        "w", encoding="utf-8", dir=path.parent, suffix=".part", delete=False
+    ) as file:
+        json.dump(value, file, ensure_ascii=False)
+    os.replace(file.name, path)
 
 
 def _element(fields: dict[str, Any]) -> Element:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from agentops_ref.errors import AgentOpsError, DocumentError
+from agentops_ref.etl.quality.profile import DocumentProfile
 from agentops_ref.etl.recipe import changed_stages, content_hash
 from agentops_ref.etl.sources import Source
 from agentops_ref.etl.stages import Stages
@@ -37,6 +38,8 @@ class Draft:
     """Its ledger entry; None when it went away after the listing: the next one will tell."""
     chunks: tuple[Chunk, ...] | None = None
     """Its new chunks; None where those in the index stand."""
+    profile: DocumentProfile | None = None
+    """What quality is judged by; there whenever there are new chunks."""
     quarantined: bool = False
     """Whether it could not be used; the entry says why."""
     work: Mapping[str, int] = field(default_factory=dict)
@@ -80,7 +83,7 @@ def draft(source: Source, stages: Stages, task: Task) -> Draft:
         # Unreadable just now, or a parser's bug: the others go on, this one is retried each time.
         return _failed(task, "", content, stages, f"{type(error).__name__}: {error}")
     entry = LedgerEntry(name, fingerprint, made.content_hash, stages.recipe, len(made.chunks))
-    return Draft(name, entry, made.chunks)
+    return Draft(name, entry, made.chunks, made.profile)
 
 
 def drafted_elsewhere(source: Source, stages: Stages, task: Task) -> Draft:

@@ -86,7 +86,7 @@ def diff(
         lost -= min(lost, len(listed.keys() - ledger.keys()))
         refused = _too_many(lost, len(served), deletion, listing.source)
     if refused:
-        return _refuse(refused, ledger)
+        return refuse(refused, ledger)
 
     create, update, delete, keep, tombstone = [], [], [], [], []
     entries = []
@@ -157,7 +157,7 @@ def with_renames(
     served = _served(ledger)
     lost = len(served & {change.document for change in plan.gone} - renamed.keys())
     if not allow_mass_deletion and (refused := _too_many(lost, len(served), deletion, source)):
-        return _refuse(refused, ledger)
+        return refuse(refused, ledger)
     delete = [change for change in plan.delete if change.document not in renamed]
     delete += [Change("delete", old, f"renamed to {new}") for old, new in renamed.items()]
     return replace(
@@ -197,7 +197,8 @@ def below(folders: Collection[str], documents: Collection[str]) -> set[str]:
     return {name for name in documents if name.startswith(within)}
 
 
-def _refuse(reason: str, ledger: Mapping[str, LedgerEntry]) -> Plan:
+def refuse(reason: str, ledger: Mapping[str, LedgerEntry]) -> Plan:
+    """Return a plan that keeps everything as it is, and says why."""
     kept = tuple(Change("keep", name, "sync refused") for name in sorted(ledger))
     return Plan(keep=kept, refused=reason)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from agentops_ref.etl.cache import StageCache, Vectors
+from agentops_ref.etl.quality.profile import (
+    DocumentProfile,
+    profile,
+    profile_from,
+    profile_key,
+)
 from agentops_ref.etl.recipe import Recipe, Recipes, content_hash, text_hash
 from agentops_ref.etl.retry import Retry
 from agentops_ref.etl.sources import Source
@@ -37,6 +43,8 @@ class Prepared:
 
     content_hash: str
     chunks: tuple[Chunk, ...]
+    profile: DocumentProfile
+    """What can be counted in it, for expectations of quality."""
 
 
 class Stages:
@@ -93,7 +101,7 @@ class Stages:
         content, elements = self.elements(source, document, data=data, known_hash=known_hash)
         self.work["chunk"] += 1
         chunks = self._chunk(elements, document, content[:VERSION_DIGITS])
-        return Prepared(content, tuple(chunks))
+        return Prepared(content, tuple(chunks), self._profiled(content, document, elements, chunks))
 
     def elements(
         self, source: Source, document: str, *, data: bytes | None = None, known_hash: str = ""
@@ -115,6 +123,25 @@ class Stages:
             if elements is None:
                 elements = self.parse(document, data)
         return content, elements
+
+    def profile(self, document: str, content: str, recipe: str) -> DocumentProfile | None:
+        """Return the profile of a content made with a recipe key; None where it is not cached."""
+        if self.cache is None or recipe.count(".") != 2:
+            return None
+        key, place = profile_key(recipe), address(content, document)
+        return profile_from(self.cache.get_profile(key, place))
+
+    def _profiled(
+        self, content: str, document: str, elements: Sequence[Element], chunks: Sequence[Chunk]
+    ) -> DocumentProfile:
+        known = self.profile(document, content, self.recipe)
+        if known is None:
+            self.work["profile"] += 1
+            known = profile(elements, chunks)
+            if self.cache is not None:
+                key, place = profile_key(self.recipe), address(content, document)
+                self.cache.put_profile(key, place, asdict(known))
+        return known
 
     def embed(
         self, texts: Sequence[str], progress: Callable[[int, int], None] | None = None

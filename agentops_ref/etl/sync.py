@@ -1,6 +1,7 @@
 """Bring an index in step with its source: one listing, one commit. Taught in chapter 3.
 
-    list → diff → (read → parse → chunk) per changed document → embed in common batches → commit
+    list → diff → (read → parse → chunk) per changed document → embed in common batches
+         → is it good enough (`quality`)? → commit
 
 What is on its way is held in memory up to a few thousand chunks and in a temporary file beyond
 (`spool`), so that a sync's memory does not grow with its documents' content. Nothing is written to
@@ -19,7 +20,9 @@ from itertools import chain
 
 from agentops_ref.etl.draft import Task
 from agentops_ref.etl.engines.base import Engine, LocalEngine
-from agentops_ref.etl.plan import Plan, diff, settled_digest, with_renames
+from agentops_ref.etl.plan import Plan, diff, refuse, settled_digest, with_renames
+from agentops_ref.etl.quality.check import Candidate, Check, Rejected
+from agentops_ref.etl.quality.profile import DocumentProfile
 from agentops_ref.etl.recipe import changed_stages
 from agentops_ref.etl.sinks.base import Commit, Rows, Sink, Snapshot, searchable
 from agentops_ref.etl.sources import Source
@@ -44,6 +47,7 @@ def sync(
     allow_mass_deletion: bool = False,
     wait: float = 0,
     engine: Engine | None = None,
+    quality: Check | None = None,
 ) -> SyncReport:
     """Create, update and delete so that the index says what the source says.
 
@@ -57,6 +61,8 @@ def sync(
         Seconds to wait for another sync of the same index before giving up.
     engine
         Where documents are read, parsed and chunked; None is one after the other, here.
+    quality
+        Says which documents keep their old version, and whether anything is committed at all.
 
     Raises
     ------
@@ -87,7 +93,7 @@ def sync(
             deletion,
             allow_mass_deletion=allow_mass_deletion,
         )
-        drafts = _Drafts(stages, tell)
+        drafts = _Drafts(stages, tell, quality)
         try:
             plan = _prepare_all(
                 source,
@@ -101,6 +107,12 @@ def sync(
                 engine or LocalEngine(),
             )
             state = _state(ledger, plan, drafts)
+            judged = None
+            if quality is not None and not plan.refused:
+                judged = quality(drafts.candidate(source, held, ledger, state))
+                if judged is not None and judged.refused:
+                    plan, state = refuse(judged.refused, ledger), ledger
+                    drafts.drop()
             settled = not plan.refused and _settled(state, listing, stages.recipe)
             gone = tuple(change.document for change in plan.delete)
             commit = drafts.commit(gone, digest if settled else "")
@@ -114,7 +126,8 @@ def sync(
                 version = held.version
         finally:
             drafts.replaced.close()
-        return _report(source, plan, drafts, state, version, stages.work - before, started)
+        report = _report(source, plan, drafts, state, version, stages.work - before, started)
+        return replace(report, quality=judged and replace(judged, index_version=version))
 
 
 def _prepare_all(
@@ -155,6 +168,7 @@ class _Drafts:
 
     stages: Stages
     tell: Progress
+    quality: Check | None = None
     replaced: Spool = field(default_factory=Spool)
     entries: list[LedgerEntry] = field(default_factory=list)
     created: list[str] = field(default_factory=list)
@@ -163,6 +177,37 @@ class _Drafts:
     """Chunked and not embedded yet."""
     chunks: int = 0
     """How many chunks are waiting."""
+    profiles: dict[str, DocumentProfile] = field(default_factory=dict)
+    """Of the documents that are replaced; some hundred bytes each."""
+    rejected: list[Rejected] = field(default_factory=list)
+
+    def not_good_enough(
+        self,
+        entry: LedgerEntry,
+        chunks: tuple[Chunk, ...],
+        profile: DocumentProfile,
+        old: LedgerEntry | None,
+    ) -> LedgerEntry | None:
+        """Return the entry of a document that keeps its old version; None where it may go on."""
+        if self.quality is not None:
+            if reason := self.quality.document(entry.document, profile, chunks):
+                self.rejected.append(Rejected(entry.document, reason))
+                # Without a fingerprint, so that it is judged again when expectations change.
+                kept = old.chunks if old else 0
+                return replace(entry, fingerprint="", chunks=kept, error=reason)
+            self.profiles[entry.document] = profile
+        return None
+
+    def candidate(
+        self,
+        source: Source,
+        held: Snapshot,
+        ledger: Mapping[str, LedgerEntry],
+        state: Mapping[str, LedgerEntry],
+    ) -> Candidate:
+        """Return what is to be judged, before it is committed."""
+        rejected = tuple(self.rejected)
+        return Candidate(source.name, held, ledger, state, self.replaced, self.profiles, rejected)
 
     def replace(self, entry: LedgerEntry, chunks: tuple[Chunk, ...]) -> None:
         """Take a document whose rows shall be these."""
@@ -222,8 +267,13 @@ def _prepare(
             elif draft.quarantined:
                 _retain(held, entry, old, drafts)
             elif draft.chunks is not None:
-                drafts.replace(entry, draft.chunks)
-                (drafts.created if old is None else drafts.updated).append(task.document)
+                assert draft.profile is not None
+                rejected = drafts.not_good_enough(entry, draft.chunks, draft.profile, old)
+                if rejected:
+                    _retain(held, rejected, old, drafts)
+                else:
+                    drafts.replace(entry, draft.chunks)
+                    (drafts.created if old is None else drafts.updated).append(task.document)
             elif entry != old:
                 drafts.entries.append(entry)
             drafts.tell("parse", done, len(tasks))

@@ -8,21 +8,23 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from math import comb, exp, lgamma, log, sqrt
-from statistics import NormalDist
+from math import comb, exp, lgamma, log
 from typing import TYPE_CHECKING, NamedTuple
 
 from agentops_ref.errors import DeveloperError
+from agentops_ref.intervals import Interval, check_level, proportion_interval
 
 if TYPE_CHECKING:
     import numpy as np
 
-
-class Interval(NamedTuple):
-    """A two-sided interval."""
-
-    low: float
-    high: float
+__all__ = [
+    "Difference",
+    "Interval",
+    "gate_power",
+    "mcnemar",
+    "paired_bootstrap",
+    "proportion_interval",
+]
 
 
 class Difference(NamedTuple):
@@ -31,59 +33,6 @@ class Difference(NamedTuple):
     mean: float
     low: float
     high: float
-
-
-def proportion_interval(successes: float, n: int, level: float = 0.95) -> Interval:
-    """Wilson's score interval for a proportion.
-
-    Unlike mean ± 1.96 standard errors it stays inside 0..1, is not of zero width when all cases
-    passed, and covers about as often as it says for the small ``n`` of an evaluation slice.
-
-    Parameters
-    ----------
-    successes
-        Number of successes, 0..n. A sum of scores within 0..1 is also accepted: among all scores
-        within 0..1 that have this mean, zeros and ones vary most, so the interval is then
-        conservative [2]_.
-    n
-        Number of trials.
-    level
-        Confidence level, within 0..1 exclusive.
-
-    Returns
-    -------
-    Interval
-        Within 0..1. Without trials nothing is known: (0, 1).
-
-    Raises
-    ------
-    DeveloperError
-        ``successes`` outside 0..n, or ``level`` outside its range.
-
-    References
-    ----------
-    .. [1] E. B. Wilson, "Probable inference, the law of succession, and statistical inference",
-       Journal of the American Statistical Association 22 (158), 1927, pp. 209-212. Recommended by
-       R. G. Newcombe, "Two-sided confidence intervals for the single proportion: comparison of
-       seven methods", Statistics in Medicine 17, 1998, pp. 857-872 (method 3), whose table holds
-       the values that the tests compare with.
-    .. [2] R. Bhatia and C. Davis, "A better bound on the variance", The American Mathematical
-       Monthly 107 (4), 2000, pp. 353-357.
-    """
-    _check_level(level)
-    if n < 0 or not 0 <= successes <= n:
-        raise DeveloperError(f"expected 0 <= successes <= n, got successes={successes}, n={n}")
-    if n == 0:
-        return Interval(0.0, 1.0)
-    z = NormalDist().inv_cdf(0.5 + level / 2)
-    share = successes / n
-    centre = share + z * z / (2 * n)
-    half = z * sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    scale = 1 + z * z / n
-    # Rounding must not push the ends of 0/n and n/n off the ends of the scale.
-    low = 0.0 if successes == 0 else max(0.0, (centre - half) / scale)
-    high = 1.0 if successes == n else min(1.0, (centre + half) / scale)
-    return Interval(low, high)
 
 
 def paired_bootstrap(
@@ -128,7 +77,7 @@ def paired_bootstrap(
     """
     import numpy as np
 
-    _check_level(level)
+    check_level(level)
     if len(a) != len(b) or not a:
         raise DeveloperError(
             f"expected the scores of the same cases, at least one, got {len(a)} and {len(b)}"
@@ -213,8 +162,3 @@ def _binomial(k: int, n: int, rate: float) -> float:
         return float(k == n * rate)
     ways = lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1)
     return exp(ways + k * log(rate) + (n - k) * log(1 - rate))
-
-
-def _check_level(level: float) -> None:
-    if not 0 < level < 1:
-        raise DeveloperError(f"level is a share between 0 and 1, got {level}")

@@ -59,7 +59,7 @@ class Notice:
             ]
         documents = sorted(self.failed.keys() - {WHOLE})
         if documents:
-            lines.append(f"Documents that could not be read or parsed: {len(documents)}")
+            lines.append(f"Documents that could not be used: {len(documents)}")
             lines += [f"- {about(name, self.failed[name])}" for name in documents[:SHOWN]]
             if len(documents) > SHOWN:
                 lines.append(f"- and {len(documents) - SHOWN} more: agentops ingest status")

@@ -110,6 +110,13 @@ def test_replacing_and_deleting_leave_nothing_behind(filled: Sink) -> None:
     assert filled.count() == 1
 
 
+def test_the_stored_chunks_of_some_documents(filled: Sink) -> None:
+    some = ["manuals/nl8.txt", "no'such.txt"]
+    found = sorted((owner, chunk.ordinal) for owner, chunk, _ in filled.stored(some))
+    assert found == [("manuals/nl8.txt", 0), ("manuals/nl8.txt", 1)]
+    assert list(filled.stored([])) == []
+
+
 def test_bookkeeping_does_not_move_the_version(filled: Sink) -> None:
     entry = LedgerEntry("manuals/nl8.txt", "2-2", "h", "p.c.e", 2)
     late = LedgerEntry("late.txt", "1-1", "h", "p.c.e", 0, error="broken")

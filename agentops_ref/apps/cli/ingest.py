@@ -15,6 +15,7 @@ from agentops_ref.apps.cli.common import (
     progress_bar,
 )
 from agentops_ref.apps.cli.place import place_options
+from agentops_ref.apps.cli.quality import quality
 from agentops_ref.apps.cli.tables import failed_tables, show_tables
 from agentops_ref.errors import OperatorError
 
@@ -78,11 +79,14 @@ def plan(session: Session, as_json: bool) -> None:
     is_flag=True,
     help="Believe a listing that drops more than etl.deletion.max_share.",
 )
+@click.option("--accept-quality", is_flag=True, help="Take documents that etl.quality would stop.")
 @wait_option
 @place_options
 @json_option
 @command
-def sync(session: Session, allow_mass_deletion: bool, wait: float, as_json: bool) -> None:
+def sync(
+    session: Session, allow_mass_deletion: bool, accept_quality: bool, wait: float, as_json: bool
+) -> None:
     """Bring the index in step with the source.
 
     Creates, updates and deletes in one atomic commit. A document that cannot be read or parsed is
@@ -92,12 +96,17 @@ def sync(session: Session, allow_mass_deletion: bool, wait: float, as_json: bool
     """
     from agentops_ref.apps import screen
     from agentops_ref.apps.cli import extraction
+    from agentops_ref.apps.screen_quality import quality_line
     from agentops_ref.ops import notify
 
     app = session.app()
     with progress_bar(quiet=as_json) as update:
         report = notify.sync(
-            app, progress=update, allow_mass_deletion=allow_mass_deletion, wait=wait
+            app,
+            progress=update,
+            allow_mass_deletion=allow_mass_deletion,
+            accept_quality=accept_quality,
+            wait=wait,
         )
         tables = app.merge_tables(allow_mass_deletion=allow_mass_deletion)
         wanted = app.config.etl.extract.on_sync and not session.elsewhere and not report.refused
@@ -117,6 +126,7 @@ def sync(session: Session, allow_mass_deletion: bool, wait: float, as_json: bool
                 "refused": report.refused,
                 "work": report.work,
                 "seconds": round(report.seconds, 3),
+                "quality": report.quality,
                 "tables": tables.counts,
                 "tables_failed": failed_tables(tables),
                 **({} if extracted is None else {"extracted": extracted}),
@@ -124,6 +134,8 @@ def sync(session: Session, allow_mass_deletion: bool, wait: float, as_json: bool
         )
     else:
         screen.sync_report(console(), report)
+        if report.quality is not None:
+            quality_line(console(), report.quality)
         if not session.elsewhere:
             show_tables(tables)
         if extracted is not None:
@@ -239,6 +251,8 @@ def rollback(session: Session, version: int, wait: float, as_json: bool) -> None
             f"{number}[/]"
         )
 
+
+ingest.add_command(quality)
 
 file_argument = click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 

@@ -9,6 +9,7 @@ from typing import Any
 from agentops_ref import errors
 from agentops_ref.errors import AgentOpsError, OperatorError
 from agentops_ref.etl.draft import Draft, Task
+from agentops_ref.etl.quality.profile import profile_from
 from agentops_ref.records import Chunk, LedgerEntry
 
 PLAIN = {"ImportError": ImportError, "MemoryError": MemoryError}
@@ -32,8 +33,10 @@ def draft_line(number: int, draft: Draft) -> str:
 
 def read_draft(fields: dict[str, Any]) -> Draft:
     entry, chunks = fields.pop("entry"), fields.pop("chunks")
+    profile = profile_from(fields.pop("profile"))
     return Draft(
         **fields,
+        profile=profile,
         entry=LedgerEntry(**entry) if entry else None,
         chunks=None if chunks is None else tuple(Chunk(**chunk) for chunk in chunks),
     )

@@ -6,7 +6,7 @@ all. Readers work on a `Snapshot`, which does not move while they read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -136,8 +136,13 @@ class Snapshot(Protocol):
         """Return the number of chunks."""
         ...
 
-    def stored(self) -> Iterator[tuple[str, Chunk, Vectors]]:
-        """Yield every chunk that is really there: ledger entry it belongs to, chunk, vector."""
+    def stored(
+        self, documents: Collection[str] | None = None
+    ) -> Iterator[tuple[str, Chunk, Vectors]]:
+        """Yield every chunk that is really there: ledger entry it belongs to, chunk, vector.
+
+        With ``documents``, only the chunks of these ledger entries, without going through all.
+        """
         ...
 
 
@@ -210,8 +215,10 @@ class Newest:
     def count(self) -> int:
         return self.snapshot().count()
 
-    def stored(self) -> Iterator[tuple[str, Chunk, Vectors]]:
-        return self.snapshot().stored()
+    def stored(
+        self, documents: Collection[str] | None = None
+    ) -> Iterator[tuple[str, Chunk, Vectors]]:
+        return self.snapshot().stored(documents)
 
 
 @contextmanager

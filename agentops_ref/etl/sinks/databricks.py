@@ -132,8 +132,10 @@ class VectorSearchSnapshot:
     def count(self) -> int:
         return self._chunks
 
-    def stored(self) -> Iterator[tuple[str, Chunk, Vectors]]:
-        for row in self.rows():
+    def stored(
+        self, documents: Collection[str] | None = None
+    ) -> Iterator[tuple[str, Chunk, Vectors]]:
+        for row in self.rows() if documents is None else self.rows_of(documents):
             vector = np.asarray(row["vector"], np.float64) * float(row["norm"])
             yield row["owner"], chunk_of(row["payload"]), vector.astype(np.float32)
 

@@ -105,9 +105,14 @@ class LanceSnapshot:
     def count(self) -> int:
         return int(self._table.count_rows("row_kind = 'chunk'"))
 
-    def stored(self) -> Iterator[tuple[str, Chunk, Vectors]]:
+    def stored(
+        self, documents: Collection[str] | None = None
+    ) -> Iterator[tuple[str, Chunk, Vectors]]:
         columns = [*CHUNK_COLUMNS, "owner", "vector"]
-        search = self._table.search().where("row_kind = 'chunk'").select(columns)
+        condition = "row_kind = 'chunk'"
+        if documents is not None:
+            condition += f" AND {one_of('owner', sorted(documents))}"
+        search = self._table.search().where(condition).select(columns)
         for batch in search.limit(None).to_arrow().to_batches(max_chunksize=1024):
             for row in batch.to_pylist():
                 yield row["owner"], chunk_of(row), np.asarray(row["vector"], np.float32)

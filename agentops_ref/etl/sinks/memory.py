@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -69,8 +69,11 @@ class MemorySnapshot:
     def count(self) -> int:
         return len(self._chunks)
 
-    def stored(self) -> Iterator[tuple[str, Chunk, Vectors]]:
-        for name, rows in self.documents.items():
+    def stored(
+        self, documents: Collection[str] | None = None
+    ) -> Iterator[tuple[str, Chunk, Vectors]]:
+        for name in self.documents if documents is None else self.documents.keys() & documents:
+            rows = self.documents[name]
             for chunk, vector in zip(rows.chunks, rows.vectors, strict=True):
                 yield name, chunk, vector
 

@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -114,9 +114,13 @@ class PostgresSnapshot:
     def count(self) -> int:
         return int(self._rows(sql.COUNT)[0][0])
 
-    def stored(self) -> Iterator[tuple[str, Chunk, Vectors]]:
+    def stored(
+        self, documents: Collection[str] | None = None
+    ) -> Iterator[tuple[str, Chunk, Vectors]]:
         after = 0
-        while rows := self._rows(sql.STORED, after=after, n=_PAGE):
+        owned = "" if documents is None else " AND owner = ANY(%(owners)s)"
+        owners = [sql.key(name) for name in documents or ()]
+        while rows := self._rows(sql.STORED, filters=owned, after=after, n=_PAGE, owners=owners):
             for _, owner, payload, vector in rows:
                 yield owner, sql.chunk_of(payload), np.asarray(vector, np.float32)
             after = rows[-1][0]

@@ -168,7 +168,7 @@ CHUNKS_OF = f"SELECT payload FROM {{s}}.chunks WHERE document = %(document)s AND
 COUNT = f"SELECT count(*) FROM {{s}}.chunks WHERE {_SEEN}"
 STORED = f"""
 SELECT row_number, owner, payload, vector::real[] FROM {{s}}.chunks
-WHERE row_number > %(after)s AND {_SEEN} ORDER BY row_number LIMIT %(n)s
+WHERE row_number > %(after)s AND {_SEEN}{{filters}} ORDER BY row_number LIMIT %(n)s
 """
 # Cosine distance is NaN where a vector has no length; that counts as neither near nor far.
 NEAREST_EXACT = f"""
