@@ -33,8 +33,8 @@ def states(draw: st.DrawFn) -> tuple[dict[str, Kind], list[dict[str, Any]]]:
     kinds: dict[str, Kind] = {n: draw(st.sampled_from(sorted(VALUES))) for n in names}
     keys = draw(st.lists(st.tuples(st.sampled_from("xyz"), st.sampled_from("pq")), unique=True))
     rows = [
-        {"k": k, "l": l} | {n: draw(st.none() | VALUES[kind]) for n, kind in kinds.items()}
-        for k, l in keys
+        {"k": k, "l": m} | {n: draw(st.none() | VALUES[kind]) for n, kind in kinds.items()}
+        for k, m in keys
     ]
     return kinds, rows
 

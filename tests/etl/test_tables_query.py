@@ -172,7 +172,7 @@ def test_a_result_that_is_too_long_says_so(tables: DeltaTables) -> None:
     "sql",
     [
         "SELECT count(*) FROM parts a, parts b, parts c, parts d",
-        "SELECT sum(a.stock * b.stock) FROM parts a, parts b, parts c WHERE a.stock + b.stock > c.stock",
+        "SELECT sum(a.stock * b.stock) FROM parts a, parts b, parts c WHERE a.stock + 1 > c.stock",
         "WITH RECURSIVE r AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM r) SELECT count(*) FROM r",
         "SELECT count(*) FROM range(1000000000000)",
     ],
@@ -189,7 +189,6 @@ def test_a_question_that_takes_too_long_is_stopped(tables: DeltaTables, sql: str
     [
         "SELECT list(a.part || b.part) FROM parts a, parts b",
         "SELECT repeat('x', 2000000000)",
-        "SELECT a.part || b.part AS p FROM parts a, parts b ORDER BY p DESC",
     ],
 )
 def test_a_question_that_takes_too_much_memory_is_stopped(tables: DeltaTables, sql: str) -> None:
@@ -211,3 +210,8 @@ def test_every_function_with_a_side_effect_is_listed() -> None:
         "transaction_timestamp", "uuid", "uuidv4", "uuidv7",
     }  # fmt: skip
     assert {name for (name,) in told.fetchall()} - harmless <= REFUSED_FUNCTIONS
+
+
+def test_the_first_rows_are_the_first_in_order(tables: DeltaTables) -> None:
+    rows = tables.query("SELECT stock FROM parts ORDER BY stock DESC")
+    assert [row["stock"] for row in rows] == list(range(1999, 1949, -1))

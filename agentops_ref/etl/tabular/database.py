@@ -123,10 +123,10 @@ def _engine(source: TableSource) -> Engine:
         if local and path != ":memory:" and not Path(str(path)).is_file():
             raise OperatorError(f"table {source.name}: no database file {path}")
         return create_engine(url, poolclass=NullPool)
+    except (ImportError, NoSuchModuleError) as error:
+        raise OperatorError(f"table {source.name}: cannot connect: {error}") from error
     except ArgumentError as error:
         raise ConfigError(
             f"etl.tables.sources: {source.name}: not a database URL; expected e.g. "
             "sqlite:///shop.db or postgresql+psycopg://user@host/name"
         ) from error
-    except (ImportError, NoSuchModuleError) as error:
-        raise OperatorError(f"table {source.name}: cannot connect: {error}") from error
