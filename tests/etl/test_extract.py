@@ -264,6 +264,16 @@ def test_values_from_two_elements_are_no_record(schema: Schema) -> None:
     assert made.fault == "invented"
 
 
+def test_values_from_two_rows_are_no_record(schema: Schema) -> None:
+    table = ("table", "Connection | NL-8 | Unit\nfan nut | 10 | Nm\ngas line | 9 | Nm")
+    made = check(candidate(), schema.types["torques"], source(table))
+    assert isinstance(made, Rejected)
+    assert made.fault == "invented"
+    made = check(candidate(torque="10"), schema.types["torques"], source(table))
+    assert isinstance(made, Record)
+    assert made.provenance.quote == "fan nut | 10 | Nm"
+
+
 def test_types_are_read(schema: Schema) -> None:
     text = "From 12.11.2024 set the fan nut of the NL-8 to 9 Nm with spanner, gauge"
     full = candidate("pattern", 0, since="12.11.2024", tools="spanner, gauge")

@@ -190,7 +190,8 @@ def test_a_bug_on_one_document_is_told(place: Place) -> None:
     place.write(bulletins__bad=NL8)
     place.sync()
     done = place.extract(Asked(answer))
-    assert done.failed == {"bulletins/bad": "torques, model: KeyError: 'bug'"}
+    assert done.incomplete == {"bulletins/bad": "torques, model: KeyError: 'bug'"}
+    assert place.extract(Asked(nothing)).incomplete == {}  # it was tried again
 
 
 def test_an_invented_value_is_counted_and_never_lands(place: Place) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from agentops_ref.etl.extract.context import in_force
@@ -58,10 +59,9 @@ def check(candidate: Candidate, type_: RecordType, source: Source) -> Record | R
         printed = _chosen(candidate, type_)
         if printed is None:
             return None
-        at = candidate.element
-        if at is None:
-            at = _home(candidate, printed, type_, source)
-        return _record(candidate, printed, type_, source, at)
+        if candidate.element is None:
+            candidate = _at_home(candidate, printed, type_, source)
+        return _record(candidate, printed, type_, source)
     except _Problem as problem:
         return Rejected(
             candidate.type,
@@ -110,25 +110,35 @@ def _items(field: FieldType, text: str | tuple[str, ...]) -> tuple[str, ...]:
     return tuple(part.strip() for item in given for part in item.split(",") if part.strip())
 
 
-def _home(candidate: Candidate, printed: Printed, type_: RecordType, source: Source) -> int:
-    """Return the first element that a candidate of unknown origin stands in, whole."""
+def _at_home(
+    candidate: Candidate, printed: Printed, type_: RecordType, source: Source
+) -> Candidate:
+    """Put a candidate of unknown origin where it first stands, whole: an element, a table's row."""
     lacking: list[str] = []
     for index, element in enumerate(source.elements):
         if element.kind not in _READABLE or not element.text:
             continue
-        absent = _missing(candidate, printed, type_, source, index)
-        missing = [_shown(name, printed, candidate) for name in absent]
-        if not missing:
-            return index
-        if not lacking or len(missing) < len(lacking):
-            lacking = missing
+        parts = [(element.text, "")]
+        if element.kind == "table":
+            header, *rows = element.text.split("\n")
+            parts = [(f"{header}\n{row}", row) for row in rows]
+        for evidence, quote in parts:
+            here = replace(candidate, element=index, evidence=evidence, quote=quote)
+            absent = _missing(here, printed, type_, source)
+            missing = [_shown(name, printed, here) for name in absent]
+            if not missing:
+                return here
+            if not lacking or len(missing) < len(lacking):
+                lacking = missing
     raise _Problem("invented", f"stands in no element: {', '.join(lacking) or 'no text'}")
 
 
 def _missing(
-    candidate: Candidate, printed: Printed, type_: RecordType, source: Source, at: int
+    candidate: Candidate, printed: Printed, type_: RecordType, source: Source
 ) -> Iterator[str]:
     """Yield the fields whose values do not stand where they should."""
+    at = candidate.element
+    assert at is not None
     element = source.elements[at]
     own = candidate.evidence or element.text
     cells = element.kind == "table"
@@ -143,12 +153,12 @@ def _missing(
                 break
 
 
-def _record(
-    candidate: Candidate, printed: Printed, type_: RecordType, source: Source, at: int
-) -> Record:
+def _record(candidate: Candidate, printed: Printed, type_: RecordType, source: Source) -> Record:
+    at = candidate.element
+    assert at is not None
     element = source.elements[at]
     own = candidate.evidence or element.text
-    missing = list(_missing(candidate, printed, type_, source, at))
+    missing = list(_missing(candidate, printed, type_, source))
     if missing:
         told = ", ".join(_shown(name, printed, candidate) for name in missing)
         raise _Problem("invented", f"not in its element: {told}")

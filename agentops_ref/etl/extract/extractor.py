@@ -95,8 +95,9 @@ class Extractor:
                     raise  # nothing that a document could help
                 except (AgentOpsError, ImportError, MemoryError):
                     raise
-                except Exception as error:  # a rule that trips over one document
-                    failed = failed or f"{type_.name}, {way.way}: {type(error).__name__}: {error}"
+                except Exception as error:  # a bug, or what a provider raises: told, tried again
+                    told = f"{type_.name}, {way.way}: {type(error).__name__}: {error}"
+                    incomplete = incomplete or told
         result = Extracted(tuple(records), tuple(rejected), incomplete, failed)
         if self._store is not None and not incomplete:
             self._store.put(self.recipe, address, result)
