@@ -91,6 +91,7 @@ class Ours:
             HashEmbeddings(DIMENSIONS),
             Recipes(Recipe("parse", "1"), Recipe("chunk", "1"), Recipe("embed", "1")),
             cache=StageCache(state / "cache"),
+            profiles=False,  # nobody's work here is judged
         )
         self.deletion = DeletionConfig(listings=1, max_share=0.3)
 

@@ -43,12 +43,15 @@ class Prepared:
 
     content_hash: str
     chunks: tuple[Chunk, ...]
-    profile: DocumentProfile
-    """What can be counted in it, for expectations of quality."""
+    profile: DocumentProfile | None = None
+    """What can be counted in it, for expectations of quality; None where `Stages` makes none."""
 
 
 class Stages:
-    """The stages with their recipes and their cache; ``work`` counts the calls that really ran."""
+    """The stages with their recipes and their cache; ``work`` counts the calls that really ran.
+
+    ``profiles=False`` spares a document's profile, some milliseconds, where nobody judges quality.
+    """
 
     def __init__(
         self,
@@ -60,9 +63,10 @@ class Stages:
         cache: StageCache | None = None,
         batch: int = 32,
         retry: Retry | None = None,
+        profiles: bool = True,
     ) -> None:
         self.recipes, self.cache, self.batch = recipes, cache, batch
-        self._retry = retry
+        self._retry, self.profiles = retry, profiles
         self._parse, self._chunk, self._embeddings = parse, chunk, embeddings
         self.work: Counter[str] = Counter()
 
@@ -101,7 +105,8 @@ class Stages:
         content, elements = self.elements(source, document, data=data, known_hash=known_hash)
         self.work["chunk"] += 1
         chunks = self._chunk(elements, document, content[:VERSION_DIGITS])
-        return Prepared(content, tuple(chunks), self._profiled(content, document, elements, chunks))
+        made_of = self._profiled(content, document, elements, chunks) if self.profiles else None
+        return Prepared(content, tuple(chunks), made_of)
 
     def elements(
         self, source: Source, document: str, *, data: bytes | None = None, known_hash: str = ""

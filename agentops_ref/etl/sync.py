@@ -18,6 +18,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
+from agentops_ref.errors import DeveloperError
 from agentops_ref.etl.draft import Task
 from agentops_ref.etl.engines.base import Engine, LocalEngine
 from agentops_ref.etl.plan import Plan, diff, refuse, settled_digest, with_renames
@@ -185,11 +186,13 @@ class _Drafts:
         self,
         entry: LedgerEntry,
         chunks: tuple[Chunk, ...],
-        profile: DocumentProfile,
+        profile: DocumentProfile | None,
         old: LedgerEntry | None,
     ) -> LedgerEntry | None:
         """Return the entry of a document that keeps its old version; None where it may go on."""
         if self.quality is not None:
+            if profile is None:
+                raise DeveloperError("quality needs profiles: Stages(..., profiles=True)")
             if reason := self.quality.document(entry.document, profile, chunks):
                 self.rejected.append(Rejected(entry.document, reason))
                 # Without a fingerprint, so that it is judged again when expectations change.
@@ -267,7 +270,6 @@ def _prepare(
             elif draft.quarantined:
                 _retain(held, entry, old, drafts)
             elif draft.chunks is not None:
-                assert draft.profile is not None
                 rejected = drafts.not_good_enough(entry, draft.chunks, draft.profile, old)
                 if rejected:
                     _retain(held, rejected, old, drafts)
