@@ -34,3 +34,30 @@ def test_no_prediction_and_an_unknown_one_are_told_apart(said: str) -> None:
     checked = ch04.nights({**ch04.NIGHTS, night: said})
     assert not checked.right
     assert "expected one of" in checked.why
+
+
+GOOD = {"metric": "mojibake", "at_most": 0.2, "share": 0.8, "scope": "run", "on_fail": "refuse"}
+
+
+def test_an_expectation_of_most_documents_is_right() -> None:
+    assert ch04.expectation([GOOD]).right
+
+
+@pytest.mark.parametrize(
+    ("mine", "why"),
+    [
+        ([], "was let in"),
+        ([GOOD | {"on_fail": "warn"}], "was let in"),
+        ([GOOD | {"metric": "kept_words", "at_least": 1.0, "at_most": None}], "is normal"),
+        ([GOOD | {"metric": "mojibakes"}], "mojibake"),
+        ([GOOD | {"share": 2}], "cannot be read"),
+        (
+            [{"metric": "mojibake", "at_most": 0, "scope": "document", "on_fail": "quarantine"}],
+            "was let in",
+        ),
+    ],
+)
+def test_a_wrong_expectation_is_told_what_it_did(mine: list[dict[str, object]], why: str) -> None:
+    checked = ch04.expectation(mine)
+    assert not checked.right
+    assert why in checked.why

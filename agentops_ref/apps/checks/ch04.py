@@ -1,4 +1,7 @@
-"""Checks of chapter 4: predict what a night's sync does. What is right is found by running it."""
+"""Checks of chapter 4: predict what a night's sync does, and write an expectation for one.
+
+What is right is found by running syncs.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,18 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
+from pydantic import ValidationError
+
 from agentops_ref.apps.checks import Checked
-from agentops_ref.errors import TransientError
+from agentops_ref.errors import ConfigError, TransientError
+from agentops_ref.etl.quality import Check, expectations
 from agentops_ref.etl.recipe import content_hash
 from agentops_ref.etl.sinks import MemorySink
 from agentops_ref.etl.sources.base import ReadFailed
 from agentops_ref.etl.stages import Stages, default_stages
 from agentops_ref.etl.sync import sync
 from agentops_ref.records import Listing, SourceItem, SyncReport
-from agentops_ref.settings import ChunkConfig, DeletionConfig, RetryConfig
+from agentops_ref.settings import ChunkConfig, DeletionConfig, ExpectationConfig, RetryConfig
 from agentops_ref.testing import HashEmbeddings
 
 OUTCOMES: Mapping[str, str] = {
@@ -141,4 +147,68 @@ def nights(answer: Mapping[str, str], asked: Sequence[str] = tuple(NIGHTS)) -> C
         True,
         f"All {len(asked)} nights end as you say. In none of them do readers see something half "
         "done; what differs is who has to act in the morning.",
+    )
+
+
+# --- exercise 2: an expectation ---------------------------------------------------------------
+
+DRILL_NOTES = 24
+_GERMAN = (
+    "Prüfstück {n}: Die Überwurfmutter der Flüssigkeitsleitung wird mit {torque} Nm angezogen, "
+    "danach für zehn Minuten auf Dichtheit geprüft und das Ergebnis ins Prüfbuch übertragen. Größere "
+    "Abweichungen sind dem Kältetechniker zu melden."
+)
+
+
+class _Drill:
+    """A source of German notes; ``edited`` ones have other values, ``misread`` ones mojibake."""
+
+    name = "German notes"
+
+    def __init__(self, edited: int = 0, misread: int = 0) -> None:
+        self.files = {}
+        for n in range(DRILL_NOTES):
+            text = _GERMAN.format(n=n, torque=10 + n + 50 * (n < edited))
+            if n < misread:
+                text = text.encode("utf-8").decode("cp1252", "replace")
+            self.files[f"note-{n:02d}.md"] = text.encode("utf-8")
+
+    def list(self) -> Listing:
+        items = (SourceItem(n, content_hash(data), len(data)) for n, data in self.files.items())
+        return Listing(self.name, tuple(items))
+
+    def read(self, document: str) -> bytes:
+        return self.files[document]
+
+
+_DRILLS: Mapping[str, tuple[dict[str, int], bool]] = {
+    "every note was edited": ({"edited": DRILL_NOTES}, False),
+    "every note was edited, and one saved in the wrong encoding": (
+        {"edited": DRILL_NOTES, "misread": 1},
+        False,
+    ),
+    "all notes were saved in the wrong encoding": ({"misread": DRILL_NOTES}, True),
+}
+"""Night → what the source then holds, and whether it is to be refused."""
+
+
+def expectation(mine: Sequence[Mapping[str, Any]], *, level: float = 0.95) -> Checked:
+    """Run three nights under expectations, written as in ``etl.quality.expectations``."""
+    try:
+        made = [ExpectationConfig.model_validate(one) for one in mine]
+        check = Check(expectations(made), level)
+    except (ValidationError, ConfigError) as error:
+        return Checked(False, f"These cannot be read: {error}")
+    guards, stages = DeletionConfig(listings=1, max_share=0.3), _stages(HashEmbeddings(8))
+    for night, (what, refuse) in _DRILLS.items():
+        sink = MemorySink()
+        sync(_Drill(), sink, stages, guards)
+        refused = bool(sync(_Drill(**what), sink, stages, guards, quality=check).refused)
+        if refused != refuse:
+            wanted = "is to be refused, and was let in" if refuse else "was refused, and is normal"
+            return Checked(False, f"The night on which {night} {wanted}.")
+    return Checked(
+        True,
+        "The bad night is refused and the other two are let in. Whoever is woken by this "
+        "expectation has a reason to get up.",
     )
