@@ -20,7 +20,7 @@ class Went(NamedTuple):
     """Wall time, with starting the engine and its workers in it."""
     work: Mapping[str, int]
     """Calls per stage, wherever they ran."""
-    index: str
+    digest: str
     """Digest of all that the index holds: equal digests are equal indexes, byte for byte."""
 
 
