@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import pickle
 import random
@@ -14,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from agentops_ref.apps.engines import index_digest
 from agentops_ref.etl import FolderSource, LanceSink, Stages, default_stages, sync
 from agentops_ref.etl.draft import Draft, Task
 from agentops_ref.etl.engines import DaftEngine, LocalEngine, wire
@@ -120,16 +120,7 @@ def one(way: str, folder: str, state: str, answer: Any) -> None:
         )
         took = time.perf_counter() - started
     assert not report.quarantined
-    answer.put((took, peak.mib, digest_of(sink), len(report.created)))
-
-
-def digest_of(sink: Any) -> str:
-    """Name all that an index holds, in its order: ledger, chunks and the bytes of the vectors."""
-    found = hashlib.sha256(repr(sorted(sink.ledger().items())).encode())
-    for owner, chunk, vector in sink.stored():
-        found.update(repr((owner, chunk)).encode())
-        found.update(vector.tobytes())
-    return found.hexdigest()
+    answer.put((took, peak.mib, index_digest(sink), len(report.created)))
 
 
 class _Peak:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import secrets
 import subprocess
 import sys
 import time
@@ -31,11 +32,19 @@ ENDINGS = (".txt", ".md")
 
 @pytest.fixture(scope="session")
 def ray_address() -> Iterator[str]:
-    """A Ray cluster of one machine, on loopback."""
+    """A Ray cluster of this machine only, with a token of its own, as a real one has."""
+    token = secrets.token_hex(32)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_AUTH_MODE", "token")
+        patch.setenv("RAY_AUTH_TOKEN", token)
+        yield from _ray()
+
+
+def _ray() -> Iterator[str]:
     program = (
         "import ray, sys\n"
         "from agentops_ref import offline\n"
-        "made = ray.init(include_dashboard=False, num_cpus=2, _node_ip_address='127.0.0.1',\n"
+        "made = ray.init(include_dashboard=False, num_cpus=2,\n"
         "                object_store_memory=100_000_000, log_to_driver=False)\n"
         "print('at', made.address_info['gcs_address'], flush=True)\n"
         "sys.stdin.read()\n"

@@ -79,8 +79,7 @@ def _connect(job: Job) -> int:
         return usable_processors()
     import ray
 
-    here = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
-    given = {"address": job.address} if job.address else here
+    given = {"address": job.address} if job.address else {"include_dashboard": False}
     ray.init(**{"log_to_driver": False, **given, **job.options})
     daft.set_runner_ray()
     return max(1, int(ray.cluster_resources().get("CPU", 1)))  # type: ignore[no-untyped-call]
