@@ -162,6 +162,7 @@ class ExpectationConfig(_Section):
 
 class QualityConfig(_Section):
     level: float = Field(gt=0, lt=1)
+    fewest: int = Field(ge=1)
     expectations: list[ExpectationConfig]
     completeness: str | None
     keep: int = Field(ge=0)

@@ -8,7 +8,7 @@ does not tell, because there are few documents, is "not enough".
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 from statistics import median
 
@@ -120,6 +120,7 @@ def judge(
     estimates: Mapping[str, Estimate | None],
     *,
     level: float,
+    fewest: int = 1,
 ) -> QualityVerdict:
     """Compare what was measured with one expectation.
 
@@ -131,6 +132,9 @@ def judge(
         Metric of the run → its estimate, None where there were too few documents.
     level
         Confidence level of the intervals.
+    fewest
+        Documents below which a run does not fail. The interval of a share alone would let two
+        documents fail one of 70 %, which may be the two that were meant to change.
     """
     s = expectation.settings
     if METRICS[s.metric].of == "run":
@@ -149,7 +153,8 @@ def judge(
         return _verdict(expectation, state, n, share, limit=1.0, above=True, worst=worst)
     if s.share is not None:
         low, high = proportion_interval(good, n, level)
-        return _compared(expectation, n, good / n if n else None, low, high, s.share, True, worst)
+        kept = _compared(expectation, n, good / n if n else None, low, high, s.share, True, worst)
+        return kept if n >= fewest or kept.state == "pass" else replace(kept, state="not enough")
     numbers = [value for value in about.values() if isinstance(value, float | int)]
     low, high = median_interval(numbers, level)
     above = s.at_least is not None

@@ -1,7 +1,7 @@
 """The picture of a quality report. Its text equivalent is `agentops_ref.etl.quality.describe`.
 
 The background is transparent and every colour has a contrast of at least 3:1 on white and on
-near-black, so that one figure serves a light and a dark page; what a colour says, a marker says too.
+near-black, so that one figure serves a light and a dark page; what a colour says, a marker says.
 """
 
 from __future__ import annotations
