@@ -132,6 +132,7 @@ class NotifyConfig(_Section):
 class WhereConfig(_Section):
     documents: str | None = None
     kind: str | None = None
+    ocr: bool | None = None
 
 
 class ExpectationConfig(_Section):

@@ -68,10 +68,13 @@ def test_the_median_has_an_interval_from_its_ranks() -> None:
 
 def test_where_and_kinds_of_limits() -> None:
     pdf = expect(where={"documents": "**/*.pdf", "kind": "manuals"})
-    assert pdf.about("manuals/nl8/a.pdf")
-    assert pdf.about("tenants/nord/manuals/a.pdf")
-    assert not pdf.about("manuals/a.txt")
-    assert not pdf.about("notes/a.pdf")
+    assert pdf.about("manuals/nl8/a.pdf", {})
+    assert pdf.about("tenants/nord/manuals/a.pdf", {})
+    assert not pdf.about("manuals/a.txt", {})
+    assert not pdf.about("notes/a.pdf", {})
+    scans = expect(where={"ocr": True})
+    assert scans.about("a.png", {"ocr_confidence": 0.9})
+    assert not scans.about("a.png", {"letters": 0.9})
     spoken = expect("language", one_of=["en", "de"], at_least=None)
     assert spoken.met("de")
     assert not spoken.met("no")

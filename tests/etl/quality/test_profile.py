@@ -16,7 +16,9 @@ from agentops_ref.etl.quality.profile import Tables, profile_from
 from agentops_ref.records import Chunk, Element
 
 ENGLISH = "The pump stops when the flow sensor reports less than twelve litres a minute for long."
-NORWEGIAN = "Varmepumpen stopper når strømningsmåleren melder mindre enn tolv liter i minuttet lenge."
+NORWEGIAN = (
+    "Varmepumpen stopper når strømningsmåleren melder mindre enn tolv liter i minuttet lenge."
+)
 
 
 def chunk(text: str, ordinal: int = 0) -> Chunk:
