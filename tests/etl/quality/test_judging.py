@@ -102,7 +102,7 @@ def test_where_and_kinds_of_limits() -> None:
 def test_an_expectation_that_makes_no_sense_is_refused(
     fields: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(ConfigError, match="etl.quality.expectations.0") as raised:
+    with pytest.raises(ConfigError, match=r"etl\.quality\.expectations\.0") as raised:
         expect(**fields)
     assert message in str(raised.value)
 
