@@ -192,6 +192,7 @@ class TableQueryConfig(_Section):
 class WhereConfig(_Section):
     documents: str | None = None
     kind: str | None = None
+    ocr: bool | None = None
 
 
 class ExpectationConfig(_Section):
@@ -222,6 +223,7 @@ class ExpectationConfig(_Section):
 
 class QualityConfig(_Section):
     level: float = Field(gt=0, lt=1)
+    fewest: int = Field(ge=1)
     expectations: list[ExpectationConfig]
     completeness: str | None
     keep: int = Field(ge=0)

@@ -286,7 +286,11 @@ class App:
         settings = self.config.etl.quality
         completeness = settings.completeness and load("completeness", settings.completeness)
         return Check(
-            expectations(settings.expectations), settings.level, completeness or None, accept
+            expectations(settings.expectations),
+            level=settings.level,
+            fewest=settings.fewest,
+            completeness=completeness or None,
+            accept=accept,
         )
 
     def quality(self, *, progress: Progress | None = None) -> QualityReport:

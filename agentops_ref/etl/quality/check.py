@@ -75,6 +75,8 @@ class Check:
     expectations: tuple[Expectation, ...]
     level: float = 0.95
     """Confidence level of the intervals."""
+    fewest: int = 6
+    """Documents below which a run cannot fail, whatever the interval."""
     completeness: Completeness | None = None
     accept: bool = False
     """Take what comes: failures are reported and stop nothing."""
@@ -168,7 +170,8 @@ class Check:
             "centroid_drift": drift(facts.vectors, accepted, self.level),
         }
         verdicts = tuple(
-            judge(one, facts.values, estimates, level=self.level) for one in self.expectations
+            judge(one, facts.values, estimates, level=self.level, fewest=self.fewest)
+            for one in self.expectations
         )
         return QualityReport(
             source,

@@ -8,7 +8,7 @@ does not tell, because there are few documents, is "not enough".
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 from statistics import median
 
@@ -19,7 +19,7 @@ from agentops_ref.etl.quality.vectors import Estimate
 from agentops_ref.etl.sources.base import matches
 from agentops_ref.intervals import median_interval, proportion_interval
 from agentops_ref.records import QualityState, QualityVerdict
-from agentops_ref.settings import ExpectationConfig
+from agentops_ref.settings import ExpectationConfig, WhereConfig
 
 SHOWN = 10
 """Worst documents that a verdict names."""
@@ -41,6 +41,8 @@ class Expectation:
             parts.append(f"in {s.where.kind}")
         if s.where.documents is not None:
             parts.append(f"of {s.where.documents}")
+        if s.where.ocr is not None:
+            parts.append("of scans" if s.where.ocr else "without OCR")
         if s.share is not None:
             parts.append(f"for {s.share:.0%}")
         return " ".join(parts)
@@ -52,9 +54,11 @@ class Expectation:
             return f"in {', '.join(s.one_of)}"
         return f">= {s.at_least:g}" if s.at_least is not None else f"<= {s.at_most:g}"
 
-    def about(self, document: str) -> bool:
-        """Whether a document is meant."""
+    def about(self, document: str, values: Mapping[str, Value]) -> bool:
+        """Whether a document with these values is meant."""
         where = self.settings.where
+        if where.ocr is not None and where.ocr != ("ocr_confidence" in values):
+            return False
         if where.documents is not None and not matches(document, (where.documents,)):
             return False
         return where.kind is None or kind_and_tenant(document)["kind"] == where.kind
@@ -71,7 +75,7 @@ class Expectation:
     def complaint(self, document: str, values: Mapping[str, Value]) -> str:
         """Say why a document is not good enough, "" where it is or where it has no such value."""
         value = values.get(self.settings.metric)
-        if value is None or not self.about(document) or self.met(value):
+        if value is None or not self.about(document, values) or self.met(value):
             return ""
         why = f" ({self.settings.reason})" if self.settings.reason else ""
         return f"{self.settings.metric} is {shown(value)}, expected {self._limit}{why}"
@@ -106,7 +110,7 @@ def expectations(settings: Sequence[ExpectationConfig]) -> tuple[Expectation, ..
             raise ConfigError(f"{place}: '{s.metric}' {wanted} `share` and `statistic`")
         if s.one_of is not None and s.statistic is not None:
             raise ConfigError(f"{place}: a language has no {s.statistic}")
-        if metric.of == "run" and (s.where.kind, s.where.documents) != (None, None):
+        if metric.of == "run" and s.where != WhereConfig():
             raise ConfigError(f"{place}: '{s.metric}' is of the whole run and takes no `where`")
     names = [Expectation(s).name for s in settings]
     if twice := next((name for name in names if names.count(name) > 1), ""):
@@ -120,6 +124,7 @@ def judge(
     estimates: Mapping[str, Estimate | None],
     *,
     level: float,
+    fewest: int = 1,
 ) -> QualityVerdict:
     """Compare what was measured with one expectation.
 
@@ -131,6 +136,9 @@ def judge(
         Metric of the run → its estimate, None where there were too few documents.
     level
         Confidence level of the intervals.
+    fewest
+        Documents below which a run does not fail. The interval of a share alone would let two
+        documents fail one of 70 %, which may be the two that were meant to change.
     """
     s = expectation.settings
     if METRICS[s.metric].of == "run":
@@ -138,7 +146,7 @@ def judge(
     about = {
         name: found[s.metric]
         for name, found in values.items()
-        if s.metric in found and expectation.about(name)
+        if s.metric in found and expectation.about(name, found)
     }
     bad = {name: value for name, value in about.items() if not expectation.met(value)}
     worst = _worst(bad, lowest=s.at_least is not None)
@@ -149,7 +157,8 @@ def judge(
         return _verdict(expectation, state, n, share, limit=1.0, above=True, worst=worst)
     if s.share is not None:
         low, high = proportion_interval(good, n, level)
-        return _compared(expectation, n, good / n if n else None, low, high, s.share, True, worst)
+        kept = _compared(expectation, n, good / n if n else None, low, high, s.share, True, worst)
+        return kept if n >= fewest or kept.state == "pass" else replace(kept, state="not enough")
     numbers = [value for value in about.values() if isinstance(value, float | int)]
     low, high = median_interval(numbers, level)
     above = s.at_least is not None
