@@ -155,7 +155,7 @@ def nights(answer: Mapping[str, str], asked: Sequence[str] = tuple(NIGHTS)) -> C
 DRILL_NOTES = 24
 _GERMAN = (
     "Prüfstück {n}: Die Überwurfmutter der Flüssigkeitsleitung wird mit {torque} Nm angezogen, "
-    "danach für zehn Minuten auf Dichtheit geprüft und das Ergebnis ins Prüfbuch übertragen. Größere "
+    "danach für zehn Minuten auf Dichtheit geprüft und das Ergebnis eingetragen. Größere "
     "Abweichungen sind dem Kältetechniker zu melden."
 )
 

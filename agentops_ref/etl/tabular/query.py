@@ -96,7 +96,13 @@ def _open(
             connection.register(name, open_table(name))
         else:
             text = views()[name]
-            _open(connection, text, known, open_table, views, made)
+            try:
+                _open(connection, text, known, open_table, views, made)
+            except DeveloperError as error:
+                raise DeveloperError(
+                    f"the view {name} cannot be read yet ({error}); the tables of records are made "
+                    "by `agentops ingest extract`"
+                ) from error
             connection.execute(f'CREATE VIEW "{name}" AS {text}')
 
 
