@@ -14,6 +14,11 @@ from types import TracebackType
 from typing import Any
 
 
+class _Quiet(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that hangs up, as one does that wants headers only, is no news."""
+
+
 class Loopback:
     """A server for the length of a ``with`` block.
 
@@ -33,7 +38,7 @@ class Loopback:
         """Bodies that arrived, parsed as JSON."""
         self.got: Counter[str] = Counter()
         """Path → GETs of it."""
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server = _Quiet(("127.0.0.1", 0), self._handler())
 
     @property
     def url(self) -> str:
