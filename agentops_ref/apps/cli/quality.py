@@ -51,6 +51,13 @@ def quality(session: Session, track: bool, picture: Path | None, as_json: bool) 
         print_json({**asdict(report), "mlflow_run": run})
     else:
         screen.quality_report(console(), report)
+        if report.unknown:
+            console().print(
+                "What is not judged is quarantined, or made with other recipes than these: "
+                "agentops ingest sync",
+                style="dim",
+                markup=False,
+            )
         if run:
             console().print(f"MLflow run {run}", markup=False)
     if any(verdict.on_fail != "warn" for verdict in report.failed):
