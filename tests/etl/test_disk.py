@@ -56,14 +56,16 @@ def test_a_cache_below_a_file_costs_no_document(docs: Path, tmp_path: Path) -> N
     assert sync(FolderSource(docs), MemorySink(), stages, AT_ONCE).quarantined == ()
 
 
-def test_an_entry_that_could_not_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_an_entry_that_could_not_be_written_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cache = caching.StageCache(tmp_path)
 
-    def fails() -> Any:
-        yield from ()
+    def fails(*_: Any, **__: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    cache.put_elements("r", "c", fails())
+    monkeypatch.setattr(caching.json, "dump", fails)
+    cache.put_elements("r", "c", ())
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 

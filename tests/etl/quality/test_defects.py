@@ -20,7 +20,8 @@ from agentops_ref import load_config
 from agentops_ref.etl import FolderSource, MemorySink, Recipe, StageCache, sync
 from agentops_ref.etl.recipe import content_hash
 from agentops_ref.etl.sinks.base import Sink
-from agentops_ref.etl.stages import Stages, _address
+from agentops_ref.etl.stages import Stages
+from agentops_ref.etl.stages import address as address_of
 from agentops_ref.records import Element, SyncReport
 from agentops_ref.settings import DeletionConfig
 from agentops_ref.testing import HashEmbeddings
@@ -55,7 +56,7 @@ class Case:
         cache: StageCache = good.cache
 
         def parse(name: str, data: bytes) -> Elements:
-            address = _address(content_hash(data), name)
+            address = address_of(content_hash(data), name)
             found = cache.get_elements(good.recipes.parse.hash, address)
             elements: Elements = found if found is not None else good._parse(name, data)
             return defect(elements) if defect else elements
