@@ -124,7 +124,7 @@ def test_the_command_prints_marks_and_json(tmp_path: Path) -> None:
     file = tmp_path / "a.md"
     file.write_text("# Charge\n\nFill in 1.70 kg.\n")
     args = ["--set", "models.mode=scripted", "--set", f"paths.cache={tmp_path}"]
-    given = [*args, "ingest", "summarise", str(file)]
+    given = ["ingest", "summarise", str(file), *args]
     shown = CliRunner().invoke(cli, given)
     assert shown.exit_code == 0, shown.output
     assert "summaries: 1, calls to the model: 1" in shown.output
