@@ -53,11 +53,25 @@ class OcrConfig(_Section):
     options: dict[str, Any]
 
 
+class VisionConfig(ChatConfig):
+    prompt: str = "describe.md"
+    digest: str | None = None
+    options: dict[str, Any] = {}
+    context_tokens: int = Field(default=8192, gt=0)
+    max_output_tokens: int = Field(default=300, gt=0)
+    temperature: float = Field(default=0, ge=0)
+    seed: int = 7
+    threads: int = Field(default=2, gt=0)
+    price_input: float = Field(default=0, ge=0)
+    price_output: float = Field(default=0, ge=0)
+
+
 class ModelsConfig(_Section):
     mode: Literal["live", "replay", "record", "scripted"]
     chat: ChatConfig
     embedding: EmbeddingConfig
     ocr: OcrConfig
+    vision: VisionConfig | None
 
 
 class SourceConfig(_Section):
@@ -95,6 +109,10 @@ class ChunkConfig(_Section):
     splitter: str = "structure"
     options: dict[str, Any] = {}
     context: ContextConfig = ContextConfig()
+
+
+class ParseConfig(_Section):
+    figures: Literal["none", "ocr", "describe"]
 
 
 class SummariesConfig(_Section):
@@ -260,6 +278,7 @@ class ExtractConfig(_Section):
 class EtlConfig(_Section):
     source: SourceConfig
     retry: RetryConfig
+    parse: ParseConfig
     chunk: ChunkConfig
     summaries: SummariesConfig
     engine: EngineConfig

@@ -12,6 +12,7 @@ import importlib
 import inspect
 import json
 import logging
+from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property, partial
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from agentops_ref.etl.summary import Summaries
     from agentops_ref.etl.tables import TablesReport
     from agentops_ref.evals import EvalResult, Scorer
+    from agentops_ref.settings import VisionConfig
 
 log = logging.getLogger(__name__)
 Progress = Callable[[str, int, int], None]
@@ -177,6 +179,33 @@ class App:
             chunk=self.config.etl.chunk,
             cache=self.config.path(self.config.paths.cache),
             retry=self.config.etl.retry,
+            figures=self.config.etl.parse.figures,
+            describe=self.describe,
+        )
+
+    @cached_property
+    def describe(self) -> Any:
+        """The vision model that describes figures; None unless `etl.parse.figures` wants one."""
+        if self.config.etl.parse.figures != "describe":
+            return None
+        vision = self.config.models.vision
+        if vision is None:
+            raise ConfigError(
+                "etl.parse.figures: describe needs a model: set models.vision, or choose ocr"
+            )
+        return _Describer(self, vision)
+
+    @cached_property
+    def vision(self) -> Any:
+        """The chat model that takes images, recorded like the other one."""
+        from agentops_ref.models.factory import chat_model
+
+        models, paths = self.config.models, self.config.paths
+        return chat_model(
+            models.model_copy(update={"chat": models.vision}),
+            recordings=self.config.path(paths.recordings),
+            weights=self.config.weights,
+            prompts=self.config.prompts(TOOL_STEP),
         )
 
     def summarise(self, name: str, data: bytes, *, progress: Progress | None = None) -> Summaries:
@@ -433,12 +462,11 @@ class App:
     def extractor(self) -> Extractor:
         """The extraction of typed records from documents; see `agentops_ref.etl.extract`."""
         from agentops_ref.etl.extract import Extractor, ResultStore, load_schema
-        from agentops_ref.etl.parse import recipe
 
         wanted, cache = self.config.etl.extract, self.config.paths.cache
         return Extractor(
             load_schema(self.config.shipped(wanted.schema_file)),
-            parse=recipe(self.ocr.recipe).hash,
+            parse=self.stages.recipes.parse.hash,
             ask=_Asking(self) if wanted.model else None,
             store=ResultStore(self.config.path(cache)),
         )
@@ -465,11 +493,10 @@ class App:
             The file cannot be parsed.
         """
         from agentops_ref.etl.extract import Source
-        from agentops_ref.etl.parse import parse
         from agentops_ref.etl.recipe import content_hash
 
         content = content_hash(data)
-        elements = parse(name, data, ocr=self.ocr)
+        elements = tuple(self.stages.parse(name, data))
         return self.extractor.extract(Source(name, content[:12], elements), content)
 
     # --- the agent ------------------------------------------------------------------------
@@ -633,15 +660,41 @@ class _Summariser:
 
     @property
     def recipe(self) -> str:
-        chat = self._app.config.models.chat
-        named = chat.model_dump(mode="json", exclude={"threads", "price_input", "price_output"})
-        from agentops_ref.etl.recipe import text_hash
-
-        return f"{self._prompt.digest}/{text_hash(json.dumps(named, sort_keys=True))[:12]}"
+        return _recipe_of(self._app.config.models.chat, self._prompt.digest)
 
     def __call__(self, document: str, text: str) -> str:
         filled = self._prompt.messages(document=document, text=text)
         return str(self._app.chat.invoke(filled).text)
+
+
+class _Describer:
+    """The vision model behind its prompt."""
+
+    def __init__(self, app: App, vision: VisionConfig) -> None:
+        from agentops_ref.agents.prompts import load_prompt
+
+        self._app, self._vision = app, vision
+        self._prompt = load_prompt(app.config.prompts(self._vision.prompt), self._vision.prompt)
+        self.name: str = self._vision.name
+
+    @property
+    def recipe(self) -> str:
+        return _recipe_of(self._vision, self._prompt.digest)
+
+    def __call__(self, image_png: bytes) -> str:
+        *before, last = self._prompt.messages()
+        url = f"data:image/png;base64,{b64encode(image_png).decode()}"
+        picture = {"type": "image_url", "image_url": {"url": url}}
+        asked = last.model_copy(update={"content": [{"type": "text", "text": last.text}, picture]})
+        return str(self._app.vision.invoke([*before, asked]).text)
+
+
+def _recipe_of(chat: Any, prompt: str) -> str:
+    """Name a chat model and a prompt by all that decides what is answered."""
+    from agentops_ref.etl.recipe import text_hash
+
+    named = chat.model_dump(mode="json", exclude={"threads", "price_input", "price_output"})
+    return f"{prompt}/{text_hash(json.dumps(named, sort_keys=True))[:12]}"
 
 
 def _kind_of(agent: Agent) -> str:

@@ -123,6 +123,30 @@ def quality_by_kind(documents: Iterable[Printed], root: Path, *, ocr: Ocr) -> di
     return total
 
 
+def quality_by_format(documents: Iterable[Printed], root: Path, *, ocr: Ocr) -> dict[str, Quality]:
+    """The same, for each file ending; a scanned PDF is another format ("pdf, scanned").
+
+    ``characters`` tells something of images and scans only: elsewhere a document shows more than
+    its body, such as a mail's headers, and all of that counts as wrong letters.
+
+    Raises
+    ------
+    DocumentError
+        A document cannot be parsed.
+    """
+    from agentops_ref.etl.parse import parse
+
+    total: dict[str, Quality] = {}
+    for one in documents:
+        elements = parse(one.path, (root / one.path).read_bytes(), ocr=ocr)
+        ending = one.path.rsplit(".", 1)[-1]
+        scanned = ending == "pdf" and all(item.confidence is not None for item in elements)
+        name = f"{ending}, scanned" if scanned else ending
+        found = measure(one.pieces, one.tables, read_of(elements))
+        total[name] = total.get(name, Quality()) + found
+    return dict(sorted(total.items()))
+
+
 def tables_of_markdown(text: str) -> list[list[list[str]]]:
     """Return the pipe tables of a Markdown text: runs of lines with bars at both ends."""
     found: list[list[list[str]]] = []

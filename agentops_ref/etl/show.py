@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agentops_ref.errors import DocumentError
 from agentops_ref.etl.parse.common import around
+from agentops_ref.etl.parse.turned import turned_back
 from agentops_ref.records import PageBox
 
 if TYPE_CHECKING:
@@ -61,15 +62,16 @@ def show(name: str, data: bytes, *, page: int, quote: str, ocr: Ocr) -> Shown:
         raise DocumentError(f"{name}: the quote '{quote}' has no letter or digit to look for")
     extension = PurePosixPath(name).suffix.lower()
     if extension == ".pdf":
-        image, places = _pdf_page(name, data, page, ocr)
+        image, places, turns = _pdf_page(name, data, page, ocr)
     elif extension in IMAGES:
-        image, places = _photo(name, data, page, ocr)
+        image, places, turns = *_photo(name, data, page, ocr), 0
     else:
         raise DocumentError(
             f"{name}: only PDF, PNG and JPEG files have pages that can be drawn, not '{extension}'"
         )
     texts = _texts(extension, data)
-    boxes = tuple(_lines(_found(places, quote, overleaf="".join(texts[page : page + 1]))))
+    lines = _lines(_found(places, quote, overleaf="".join(texts[page : page + 1])))
+    boxes = tuple(turned_back(line, turns) for line in lines)
     if not boxes:
         pages = [str(number) for number, text in enumerate(texts, 1) if _folded(quote) in text]
         hint = f"; page {', '.join(pages)} does" if pages else ""
@@ -80,7 +82,8 @@ def show(name: str, data: bytes, *, page: int, quote: str, ocr: Ocr) -> Shown:
 # --- where the words are ------------------------------------------------------------------------
 
 
-def _pdf_page(name: str, data: bytes, number: int, ocr: Ocr) -> tuple[bytes, list[_Place]]:
+def _pdf_page(name: str, data: bytes, number: int, ocr: Ocr) -> tuple[bytes, list[_Place], int]:
+    """The page as it is shown, and its places and by how many quarter turns it can be read."""
     from agentops_ref.etl.parse.bidi import in_order
     from agentops_ref.etl.parse.columns import bands_of, in_columns, order_of
     from agentops_ref.etl.parse.page import (
@@ -110,7 +113,7 @@ def _pdf_page(name: str, data: bytes, number: int, ocr: Ocr) -> tuple[bytes, lis
         page = turned.document.pages[number - 1]
         words = words_of(page)
         if is_picture(page, words):
-            return image, list(_places_of_scan(image, size, ocr))
+            return image, list(_places_of_scan(image, size, ocr)), 0
         # As they are parsed: a figure's labels together, a table cell by cell, not line by line.
         blocks: list[tuple[Box | Line, list[tuple[str, Box]]]] = []
         for figure in figures(page, words, tables_of(page, words)):
@@ -130,10 +133,9 @@ def _pdf_page(name: str, data: bytes, number: int, ocr: Ocr) -> tuple[bytes, lis
         bands = bands_of(words, boxes)
         blocks += ((line, read(line)) for line in in_columns(words, bands))
         blocks.sort(key=lambda block: order_of(block[0], bands))
-        placed = [
-            (text, turned.back(number, box.on(page))) for _, block in blocks for text, box in block
-        ]
-    return image, [_Place(_folded(text), box) for text, box in placed if box is not None]
+        placed = [(text, box.on(page)) for _, block in blocks for text, box in block]
+    places = [_Place(_folded(text), box) for text, box in placed if box is not None]
+    return image, places, turned.turns.get(number, 0)
 
 
 def _photo(name: str, data: bytes, number: int, ocr: Ocr) -> tuple[bytes, list[_Place]]:

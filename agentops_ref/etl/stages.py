@@ -30,6 +30,8 @@ from agentops_ref.settings import ChunkConfig, RetryConfig
 if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings
 
+    from agentops_ref.etl.parse.figure import Describe, How
+
 Parse = Callable[[str, bytes], Sequence[Element]]
 """(name, bytes) → elements; raises `DocumentError`. Of the name it may use the ending only."""
 ChunkIt = Callable[[Sequence[Element], str, str], Sequence[Chunk]]
@@ -205,6 +207,8 @@ def default_stages(
     cache: Path | str | None,
     batch: int = 32,
     retry: RetryConfig | None = None,
+    figures: How = "none",
+    describe: Describe | None = None,
 ) -> Stages:
     """Put together this package's own parsers and chunker with the given models.
 
@@ -213,15 +217,20 @@ def default_stages(
     """
     from agentops_ref.etl import parse as parsing
     from agentops_ref.etl.chunk import CHUNKER_VERSION
+    from agentops_ref.etl.parse.figure import Sight
     from agentops_ref.etl.splitter import chunker
 
     chunk_it = chunker(chunk)
+    sight = Sight(ocr, figures, describe)
+    looked: dict[str, str] = {} if figures == "none" else {"figures": figures}
+    if figures == "describe" and describe is not None:
+        looked["describe"] = describe.recipe
     return Stages(
-        partial(parsing.parse, ocr=ocr),
+        partial(parsing.parse, ocr=sight),
         chunk_it,
         embeddings,
         Recipes(
-            parsing.recipe(ocr_recipe),
+            parsing.recipe(ocr_recipe, **looked),
             Recipe("chunk", CHUNKER_VERSION, chunk_it.parameters),
             Recipe("embed", embedding_recipe),
         ),

@@ -12,6 +12,7 @@ from agentops_ref.apps.parsing import (
     Read,
     Share,
     measure,
+    quality_by_format,
     quality_by_kind,
     read_of,
     tables_of_markdown,
@@ -152,3 +153,16 @@ def test_scans_are_read_nearly_to_the_letter(corpus: Path, documents: dict[str, 
     for kind, found in quality_by_kind(some, corpus / "v1", ocr=RealOcr()).items():
         assert (found.characters.value or 0) <= 0.01, (kind, found)
         assert (found.cells.value or 0) >= 0.9, (kind, found)
+
+
+def test_formats_are_measured_each_by_itself(corpus: Path, documents: dict[str, Printed]) -> None:
+    endings = {one.path.rsplit(".", 1)[-1]: one for one in documents.values()}
+    scan = next(one for one in documents.values() if one.kind == "certificate")
+    digital = next(one for one in documents.values() if one.kind == "user-guide")
+    some = [one for ending, one in endings.items() if ending not in ("pdf", "png")]
+    total = quality_by_format([*some, scan, digital], corpus / "v1", ocr=RealOcr())
+    assert set(total) == set(endings) - {"png"} | {"pdf, scanned"}
+    for name, found in total.items():
+        assert (found.words.value or 0) >= 0.97, (name, found)
+        assert (found.order.value or 0) == 1.0, (name, found)
+    assert (total["pdf, scanned"].characters.value or 0) <= 0.01

@@ -269,8 +269,11 @@ def parse(session: Session, file: Path, as_json: bool) -> None:
     """
     from agentops_ref.apps import screen
     from agentops_ref.etl.parse import parse as parsed
+    from agentops_ref.etl.parse.figure import Sight
 
-    elements = parsed(file.as_posix(), file.read_bytes(), ocr=session.ocr)
+    app = session.app()
+    sight = Sight(session.ocr, app.config.etl.parse.figures, app.describe)
+    elements = parsed(file.as_posix(), file.read_bytes(), ocr=sight)
     if as_json:
         print_json(elements)
     else:

@@ -88,9 +88,13 @@ def library_versions() -> dict[str, str]:
     return versions
 
 
-def recipe(ocr_recipe: str) -> Recipe:
-    """Return what decides the elements besides the bytes; ``ocr_recipe`` names the OCR model."""
-    return Recipe("parse", PARSER_VERSION, {"ocr": ocr_recipe, "libraries": library_versions()})
+def recipe(ocr_recipe: str, **more: str) -> Recipe:
+    """Return what decides the elements besides the bytes.
+
+    ``ocr_recipe`` names the OCR model, ``more`` what else looks at pictures.
+    """
+    made_by = {"ocr": ocr_recipe, "libraries": library_versions(), **more}
+    return Recipe("parse", PARSER_VERSION, made_by)
 
 
 def parse(name: str, data: bytes, *, ocr: Ocr) -> tuple[Element, ...]:

@@ -72,7 +72,9 @@ def convert(items: Iterable[Any]) -> Iterator[Element]:
         if kind == "title" and item.metadata.category_depth is None:
             kind = "text"  # only guessed from its words
         text = BULLET.sub("", item.text) if kind == "list" else item.text
-        for made in element(kind, text, page=page, box=_box(item.metadata.coordinates)):
+        confidence = item.metadata.detection_class_prob if kind == "figure" else None
+        place = _box(item.metadata.coordinates)
+        for made in element(kind, text, page=page, confidence=confidence, box=place):
             if made.kind == "text":
                 waiting = made
             else:

@@ -11,6 +11,7 @@ from agentops_ref.etl.parse.archive import check_archive
 from agentops_ref.etl.parse.body import shown
 from agentops_ref.etl.parse.common import MAX_REPEATED, clean, element
 from agentops_ref.etl.parse.convert import convert, set_up
+from agentops_ref.etl.parse.figure import looking
 from agentops_ref.records import Element
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ def parse_docx(name: str, data: bytes, ocr: Ocr) -> list[Element]:
         buffer = io.BytesIO()
         document.save(buffer)
         data = buffer.getvalue()
-    items: list[Any] = partition_docx(file=io.BytesIO(data), include_page_breaks=False)
+    with looking(ocr):
+        items: list[Any] = partition_docx(file=io.BytesIO(data), include_page_breaks=False)
     for item in items:
         item.metadata.page_number = None
         if clean(item.text) not in headings:
@@ -59,7 +61,8 @@ def parse_pptx(name: str, data: bytes, ocr: Ocr) -> list[Element]:
         buffer = io.BytesIO()
         deck.save(buffer)
         data = buffer.getvalue()
-    items: list[Any] = partition_pptx(file=io.BytesIO(data), include_page_breaks=False)
+    with looking(ocr):
+        items: list[Any] = partition_pptx(file=io.BytesIO(data), include_page_breaks=False)
     for item in items:
         if item.category == "Title" and item.metadata.category_depth:
             item.metadata.category_depth = None  # a short line of the body

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 from agentops_ref.errors import DocumentError
 from agentops_ref.etl.parse.archive import check_streams
 from agentops_ref.etl.parse.bidi import in_order
+from agentops_ref.etl.parse.bitmaps import looked_at
 from agentops_ref.etl.parse.columns import bands_of, in_columns, order_of, place
 from agentops_ref.etl.parse.common import BULLET, NUMBERED, element, join_lines, table_text
+from agentops_ref.etl.parse.figure import sight_of
 from agentops_ref.etl.parse.page import (
     UNREADABLE,
     Box,
@@ -53,6 +55,7 @@ PDFIUM = threading.Lock()
 def parse_pdf(name: str, data: bytes, ocr: Ocr) -> list[Element]:
     """Elements of all pages; running headers and footers are left out."""
     check_streams(name, data)
+    sight = sight_of(ocr)
     found: list[Element] = []
     with readable(name, data) as turned:
         pages = []
@@ -72,6 +75,7 @@ def parse_pdf(name: str, data: bytes, ocr: Ocr) -> list[Element]:
                 found += elements_of_scan(ocr.read(image), page=page.page_number, size=size)
             else:
                 made = list(_page(page, words, tables, body, furniture, vocabulary))
+                made = list(looked_at(made, page, data, turned, sight))
                 tables = sorted(tables, key=lambda table: table.box.top)
                 if last and made and made[0].kind == "table" and last.goes_on_in(tables[0]):
                     header = next(item for item in reversed(found) if item.kind == "table")

@@ -1,14 +1,17 @@
 """Pictures in Word and PowerPoint, through the hooks that unstructured has for them.
 
-Their text is the description that an author or a screen reader's tool gave them.
+Their text is the description that an author or a screen reader's tool gave them, and what was read
+in them, if it is configured that figures are looked at.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, partial
 from typing import Any
+
+from agentops_ref.etl.parse.figure import Seen, joined, seen
 
 _FILE = re.compile(r"[^/\\]+\.(png|jpe?g|gif|bmp|tiff?|emf|wmf|svg|webp)", re.IGNORECASE)
 
@@ -34,8 +37,18 @@ class InParagraph:
     def iter_elements(cls, paragraph: Any, opts: Any) -> Iterator[Any]:
         from unstructured.documents.elements import ElementMetadata, Image
 
-        for text in paragraph._p.xpath(".//w:drawing//wp:docPr/@descr"):
-            yield Image(text=_described(text), metadata=ElementMetadata())
+        for drawing in paragraph._p.xpath(".//w:drawing"):
+            texts = drawing.xpath(".//wp:docPr/@descr")
+            found = Seen()
+            for embedded in drawing.xpath(".//a:blip/@r:embed")[:1]:
+                part = paragraph.part.related_parts.get(embedded)
+                if part is not None:
+                    found = seen(partial(getattr, part, "blob"))
+            if texts or found.text:
+                own = "".join(map(_described, texts[:1]))
+                text = joined(own, found.text) if found.text else own
+                metadata = ElementMetadata(detection_class_prob=found.confidence)
+                yield Image(text=text, metadata=metadata)
 
 
 class OnSlide:
@@ -56,5 +69,7 @@ class OnSlide:
             points = ((left, top), (left + width, top + height))
             space = PixelSpace(width=deck.slide_width, height=deck.slide_height)
             metadata.coordinates = CoordinatesMetadata(points=points, system=space)
-        text = picture._element._nvXxPr.cNvPr.get("descr", "")
-        yield Image(text=_described(text), metadata=metadata)
+        text = _described(picture._element._nvXxPr.cNvPr.get("descr", ""))
+        found = seen(lambda: picture.image.blob)
+        metadata.detection_class_prob = found.confidence
+        yield Image(text=joined(text, found.text) if found.text else text, metadata=metadata)

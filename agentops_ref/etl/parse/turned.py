@@ -26,12 +26,15 @@ class Turned(NamedTuple):
 
     def back(self, page: int | None, box: PageBox | None) -> PageBox | None:
         """A box of a page that was turned → where that is on the page as it is shown."""
-        if box is None or page is None:
-            return box
-        for _ in range(self.turns.get(page, 0)):
-            left, top, right, bottom = box
-            box = (top, round(1 - right, 4), bottom, round(1 - left, 4))
-        return box
+        return box if box is None or page is None else turned_back(box, self.turns.get(page, 0))
+
+
+def turned_back(box: PageBox, quarters: int) -> PageBox:
+    """Turn a box counterclockwise, together with its page."""
+    for _ in range(quarters):
+        left, top, right, bottom = box
+        box = (top, round(1 - right, 4), bottom, round(1 - left, 4))
+    return box
 
 
 @contextmanager

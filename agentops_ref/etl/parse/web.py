@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from agentops_ref.etl.parse.common import MAX_REPEATED, clean, decode, element
 from agentops_ref.etl.parse.convert import convert, set_up
+from agentops_ref.etl.parse.figure import Sight, joined, sight_of
 from agentops_ref.records import Element
 
 if TYPE_CHECKING:
@@ -26,7 +29,8 @@ def parse_html(name: str, data: bytes, ocr: Ocr) -> list[Element]:
     """A web page without its navigation, footer, scripts and hidden parts."""
     head = data[:2048].decode("latin-1")
     declared = re.search(r"charset=[\"']?([\w-]+)", head, re.IGNORECASE)
-    return elements_of_html(decode(name, data, charset=declared.group(1) if declared else None))
+    text = decode(name, data, charset=declared.group(1) if declared else None)
+    return elements_of_html(text, sight_of(ocr))
 
 
 def parse_markdown(name: str, data: bytes, ocr: Ocr) -> list[Element]:
@@ -34,11 +38,11 @@ def parse_markdown(name: str, data: bytes, ocr: Ocr) -> list[Element]:
     from markdown_it import MarkdownIt
 
     source = _FRONT_MATTER.sub("", decode(name, data))
-    return elements_of_html(MarkdownIt("commonmark").enable("table").render(source))
+    return elements_of_html(MarkdownIt("commonmark").enable("table").render(source), sight_of(ocr))
 
 
-def elements_of_html(text: str) -> list[Element]:
-    """HTML text -> elements."""
+def elements_of_html(text: str, sight: Sight | None = None) -> list[Element]:
+    """HTML text -> elements; ``sight`` looks at the pictures that are in the text itself."""
     set_up()
     from lxml import etree, html  # type: ignore[import-untyped]
     from unstructured.partition.html import partition_html
@@ -52,11 +56,16 @@ def elements_of_html(text: str) -> list[Element]:
             node.drop_tree()
     _rename(root)
     title = clean(root.findtext(".//title") or "")
+    confidences = dict(_pictures(root, sight)) if sight is not None else {}
     captions = set(_captions(root))
     _unmerge(root)
     found = [
         replace(item, kind="caption") if item.kind == "text" and item.text in captions else item
         for item in convert(partition_html(text=html.tostring(root, encoding="unicode")))
+    ]
+    found = [
+        replace(item, confidence=confidences.get(item.text)) if item.kind == "figure" else item
+        for item in found
     ]
     if title and not any(item.kind == "title" for item in found):
         found[:0] = element("title", title)
@@ -80,6 +89,19 @@ def _is_hidden(node: Any) -> bool:
         or "display:none" in style
         or "visibility:hidden" in style
     )
+
+
+def _pictures(root: Any, sight: Sight) -> Iterator[tuple[str, float | None]]:
+    """Put what is read in a picture behind its description; none is fetched from elsewhere."""
+    for node in root.iter("img"):
+        head, _, code = (node.get("src") or "").partition(";base64,")
+        if not head.startswith("data:image/"):
+            continue
+        found = sight.look(partial(b64decode, code))
+        if found.text:
+            text = clean(joined(node.get("alt") or "", found.text))
+            node.set("alt", text)
+            yield text, found.confidence
 
 
 def _captions(root: Any) -> Iterator[str]:
