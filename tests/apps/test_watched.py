@@ -32,7 +32,9 @@ def test_looks_are_counted_by_the_state_that_they_saw() -> None:
     def change() -> None:
         for now in ("half", "new"):
             state[0] = now
-            for _ in range(3):  # looks that began after this
+            while seen.acquire(blocking=False):  # looks that began before this
+                pass
+            for _ in range(2):  # when the second one has begun, the first has seen it
                 seen.acquire()
 
     looked = watch(look, change)
