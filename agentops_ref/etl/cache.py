@@ -141,16 +141,6 @@ class StageCache:
             yield database
 
 
-def _put(path: Path, value: Any) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Written aside and renamed, so that a killed process leaves no half an entry.
-    with NamedTemporaryFile(
-        "w", encoding="utf-8", dir=path.parent, suffix=".part", delete=False
-    ) as file:
-        json.dump(value, file, ensure_ascii=False)
-    os.replace(file.name, path)
-
-
 def _element(fields: dict[str, Any]) -> Element:
     """JSON knows no tuples: a box comes back as a list."""
     box = fields.pop("box")

@@ -83,12 +83,7 @@ class Stages:
         """
         key = content_hash(data)
         elements = self._cached(key, document)
-        if elements is None:
-            self.work["parse"] += 1
-            elements = tuple(self._parse(document, data))
-            if self.cache is not None:
-                self.cache.put_elements(self.recipes.parse.hash, address(key, document), elements)
-        return elements
+        return self._parsed(key, document, data) if elements is None else elements
 
     def read(self, source: Source, document: str) -> bytes:
         """Return a document's bytes; ``work["retry"]`` counts the reads after the first one.
@@ -128,8 +123,15 @@ class Stages:
                 content = content_hash(data)
                 elements = self._cached(content, document)
             if elements is None:
-                elements = self.parse(document, data)
+                elements = self._parsed(content, document, data)
         return content, elements
+
+    def _parsed(self, content: str, document: str, data: bytes) -> Sequence[Element]:
+        self.work["parse"] += 1
+        elements = tuple(self._parse(document, data))
+        if self.cache is not None:
+            self.cache.put_elements(self.recipes.parse.hash, address(content, document), elements)
+        return elements
 
     def profile(self, document: str, content: str, recipe: str) -> DocumentProfile | None:
         """Return the profile of a content made with a recipe key; None where it is not cached."""
