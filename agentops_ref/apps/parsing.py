@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import astuple, dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -113,14 +113,7 @@ def quality_by_kind(documents: Iterable[Printed], root: Path, *, ocr: Ocr) -> di
     DocumentError
         A document cannot be parsed.
     """
-    from agentops_ref.etl.parse import parse
-
-    total: dict[str, Quality] = {}
-    for one in documents:
-        elements = parse(one.path, (root / one.path).read_bytes(), ocr=ocr)
-        found = measure(one.pieces, one.tables, read_of(elements))
-        total[one.kind] = total.get(one.kind, Quality()) + found
-    return total
+    return _quality_by(lambda one, _: one.kind, documents, root, ocr)
 
 
 def quality_by_format(documents: Iterable[Printed], root: Path, *, ocr: Ocr) -> dict[str, Quality]:
@@ -134,17 +127,30 @@ def quality_by_format(documents: Iterable[Printed], root: Path, *, ocr: Ocr) -> 
     DocumentError
         A document cannot be parsed.
     """
+
+    def name(one: Printed, elements: Sequence[Element]) -> str:
+        ending = one.path.rsplit(".", 1)[-1]
+        scanned = ending == "pdf" and all(item.confidence is not None for item in elements)
+        return f"{ending}, scanned" if scanned else ending
+
+    return dict(sorted(_quality_by(name, documents, root, ocr).items()))
+
+
+def _quality_by(
+    name: Callable[[Printed, Sequence[Element]], str],
+    documents: Iterable[Printed],
+    root: Path,
+    ocr: Ocr,
+) -> dict[str, Quality]:
     from agentops_ref.etl.parse import parse
 
     total: dict[str, Quality] = {}
     for one in documents:
         elements = parse(one.path, (root / one.path).read_bytes(), ocr=ocr)
-        ending = one.path.rsplit(".", 1)[-1]
-        scanned = ending == "pdf" and all(item.confidence is not None for item in elements)
-        name = f"{ending}, scanned" if scanned else ending
+        group = name(one, elements)
         found = measure(one.pieces, one.tables, read_of(elements))
-        total[name] = total.get(name, Quality()) + found
-    return dict(sorted(total.items()))
+        total[group] = total.get(group, Quality()) + found
+    return total
 
 
 def tables_of_markdown(text: str) -> list[list[list[str]]]:
