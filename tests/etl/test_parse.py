@@ -702,3 +702,22 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as temporary:
         build_corpus(Path(temporary), versions=(1,))
         sys.stdout.write(_report(recall(Path(temporary), every=1)) + "\n")
+
+
+def test_unstructured_guesses_for_others_and_not_for_us(monkeypatch: pytest.MonkeyPatch) -> None:
+    from unstructured.nlp import tokenize
+
+    asked: list[str] = []
+
+    def model() -> Any:
+        asked.append("model")
+        raise RuntimeError("no model here")
+
+    monkeypatch.setattr(tokenize, "_load_spacy_model", model)
+    page = b"<html><body><h1>Unit</h1><p>A sentence that nobody has read before.</p></body></html>"
+    found = parse("page.html", page, ocr=None)
+    assert (found[0].kind, found[0].text) == ("title", "Unit")
+    assert not asked
+    with pytest.raises(RuntimeError, match="no model here"):
+        tokenize.sent_tokenize("Another sentence that nobody has read before.")
+    assert asked

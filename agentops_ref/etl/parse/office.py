@@ -10,7 +10,7 @@ from agentops_ref.etl.parse import pictures, slides
 from agentops_ref.etl.parse.archive import check_archive
 from agentops_ref.etl.parse.body import shown
 from agentops_ref.etl.parse.common import MAX_REPEATED, clean, element
-from agentops_ref.etl.parse.convert import convert, set_up
+from agentops_ref.etl.parse.convert import UNTOLD, convert, no_guesses
 from agentops_ref.etl.parse.figure import looking
 from agentops_ref.records import Element
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 def parse_docx(name: str, data: bytes, ocr: Ocr) -> list[Element]:
     """A Word document. It has no pages until somebody prints it, so neither have its elements."""
     check_archive(name, data)
-    set_up()
     pictures.set_up()
     import docx
     from unstructured.partition.docx import partition_docx
@@ -36,8 +35,10 @@ def parse_docx(name: str, data: bytes, ocr: Ocr) -> list[Element]:
         buffer = io.BytesIO()
         document.save(buffer)
         data = buffer.getvalue()
-    with looking(ocr):
-        items: list[Any] = partition_docx(file=io.BytesIO(data), include_page_breaks=False)
+    with looking(ocr), no_guesses():
+        items: list[Any] = partition_docx(
+            file=io.BytesIO(data), include_page_breaks=False, languages=UNTOLD
+        )
     for item in items:
         item.metadata.page_number = None
         if clean(item.text) not in headings:
@@ -51,7 +52,6 @@ def parse_pptx(name: str, data: bytes, ocr: Ocr) -> list[Element]:
     Only a slide's title placeholder makes a title. A hidden slide is left out, as a hidden sheet.
     """
     check_archive(name, data)
-    set_up()
     pictures.set_up()
     import pptx
     from unstructured.partition.pptx import partition_pptx
@@ -61,8 +61,10 @@ def parse_pptx(name: str, data: bytes, ocr: Ocr) -> list[Element]:
         buffer = io.BytesIO()
         deck.save(buffer)
         data = buffer.getvalue()
-    with looking(ocr):
-        items: list[Any] = partition_pptx(file=io.BytesIO(data), include_page_breaks=False)
+    with looking(ocr), no_guesses():
+        items: list[Any] = partition_pptx(
+            file=io.BytesIO(data), include_page_breaks=False, languages=UNTOLD
+        )
     for item in items:
         if item.category == "Title" and item.metadata.category_depth:
             item.metadata.category_depth = None  # a short line of the body

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from agentops_ref.etl.parse.common import MAX_REPEATED, clean, decode, element
-from agentops_ref.etl.parse.convert import convert, set_up
+from agentops_ref.etl.parse.convert import UNTOLD, convert, no_guesses
 from agentops_ref.etl.parse.figure import Sight, joined, sight_of
 from agentops_ref.records import Element
 
@@ -43,7 +43,6 @@ def parse_markdown(name: str, data: bytes, ocr: Ocr) -> list[Element]:
 
 def elements_of_html(text: str, sight: Sight | None = None) -> list[Element]:
     """HTML text -> elements; ``sight`` looks at the pictures that are in the text itself."""
-    set_up()
     from lxml import etree, html  # type: ignore[import-untyped]
     from unstructured.partition.html import partition_html
 
@@ -59,9 +58,11 @@ def elements_of_html(text: str, sight: Sight | None = None) -> list[Element]:
     confidences = dict(_pictures(root, sight)) if sight is not None else {}
     captions = set(_captions(root))
     _unmerge(root)
+    with no_guesses():
+        items = partition_html(text=html.tostring(root, encoding="unicode"), languages=UNTOLD)
     found = [
         replace(item, kind="caption") if item.kind == "text" and item.text in captions else item
-        for item in convert(partition_html(text=html.tostring(root, encoding="unicode")))
+        for item in convert(items)
     ]
     found = [
         replace(item, confidence=confidences.get(item.text)) if item.kind == "figure" else item
