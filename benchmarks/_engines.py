@@ -34,19 +34,28 @@ SENTENCES = (
 
 
 def write_corpus(folder: Path, kind: str, documents: int) -> None:
-    """Write ``text`` (six paragraphs) or ``html`` (the same as a page, with a table)."""
+    """Write ``text`` (six paragraphs) or ``pdf`` (twice as many on two pages, and a table)."""
     rng = random.Random(documents)
     for n in range(documents):
         place = folder / f"{n % 100:02d}"
         place.mkdir(parents=True, exist_ok=True)
-        parts = [" ".join(_sentences(rng, 4)) for _ in range(6)]
         if kind == "text":
-            (place / f"{n}.txt").write_text("\n\n".join(parts), encoding="utf-8")
-            continue
-        rows = [[f"E{n % 90}{m}", _sentences(rng, 1)[0], str(m)] for m in range(8)]
-        cells = ("<tr>" + "".join(f"<td>{c}</td>" for c in row) + "</tr>" for row in rows)
-        page = f"<h1>Unit {n}</h1>{''.join(f'<p>{p}</p>' for p in parts)}<table>{''.join(cells)}"
-        (place / f"{n}.html").write_text(f"<html><body>{page}</table></body></html>")
+            body = "\n\n".join(" ".join(_sentences(rng, 4)) for _ in range(6))
+            (place / f"{n}.txt").write_text(body, encoding="utf-8")
+        else:
+            _write_pdf(place / f"{n}.pdf", rng)
+
+
+def _write_pdf(file: Path, rng: random.Random) -> None:
+    from reportlab.lib.styles import getSampleStyleSheet
+    from reportlab.platypus import PageBreak, Paragraph, SimpleDocTemplate, Table
+
+    body, head = (getSampleStyleSheet()[name] for name in ("BodyText", "Heading1"))
+    rows = [["Code", "Meaning"], *([f"E{n}", _sentences(rng, 1)[0]] for n in range(10, 18))]
+    page = [[Paragraph(" ".join(_sentences(rng, 4)), body) for _ in range(6)] for _ in range(2)]
+    grid = Table(rows, style=[("GRID", (0, 0), (-1, -1), 0.5, "black")])
+    story = [Paragraph(file.stem, head), *page[0], PageBreak(), *page[1], grid]
+    SimpleDocTemplate(str(file), invariant=True).build(story)
 
 
 def _sentences(rng: random.Random, n: int) -> list[str]:
