@@ -1,12 +1,11 @@
 """A first sync through the plain loop, a process pool, Daft on this machine and Daft on Ray.
 
-Plain texts, 1,000 and 10,000 of them, which take the parser nearly nothing, and 200 PDF files of two
-pages with a table, which take it a good part of a second each. All ways have the same parsers,
+Plain texts, 1,000 and 10,000 of them, which take the parser nearly nothing, and 200 PDF files of
+two pages with a table, which take it a good part of a second each. All ways have the same parsers,
 chunker, store and vectors (which cost nothing), and each index is compared with the plain loop's,
-byte for byte. A
-sync's time has all in it that its engine needs: starting processes, importing the parsers in each,
-and starting Ray on this machine. Memory is that of the process and all below it, shared pages
-counted once.
+byte for byte. A sync's time has all in it that its engine needs: starting processes, importing the
+parsers in each, and starting Ray on this machine. Memory is that of the process and all below it,
+shared pages counted once.
 """
 
 from __future__ import annotations
