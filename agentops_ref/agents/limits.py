@@ -1,0 +1,127 @@
+"""One request's limits, shared by all that works on it: a deadline, steps, tokens, money.
+
+Taught in chapter 5. A step is run through `Limits.run`, which waits for it no longer than the
+request has left, so that a model or a tool that hangs ends in a stated answer and not in silence.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from dataclasses import dataclass
+from typing import TypeVar
+
+from agentops_ref.errors import AgentOpsError
+from agentops_ref.records import Usage
+
+T = TypeVar("T")
+
+
+class LimitReached(AgentOpsError):
+    """A request has used up what it was given; ``limit`` is seconds, steps, tokens or cost."""
+
+    def __init__(self, limit: str, message: str) -> None:
+        super().__init__(message)
+        self.limit = limit
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What one request may use; None is no limit."""
+
+    seconds: float | None = None
+    """Wall time from the request's arrival to its answer."""
+    steps: int | None = None
+    """Model calls, those of sub-agents included."""
+    tokens: int | None = None
+    """Of prompts and answers together."""
+    cost: float | None = None
+    """US dollars."""
+
+
+class Limits:
+    """What is left of an allowance. Safe to share between threads."""
+
+    def __init__(
+        self, allowance: Allowance | None = None, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.allowance = allowance or Allowance()
+        self._clock, self._started = clock, clock()
+        self._guard = threading.Lock()
+        self.usage = Usage()
+
+    def left(self) -> float | None:
+        """Return the seconds until the deadline, at least 0; None for no deadline."""
+        if self.allowance.seconds is None:
+            return None
+        return max(0.0, self.allowance.seconds - (self._clock() - self._started))
+
+    def spend(self, usage: Usage) -> None:
+        """Take note of what a step cost; a step that was done is never undone."""
+        with self._guard:
+            self.usage = self.usage + usage
+
+    def check(self) -> None:
+        """Say whether another step may begin.
+
+        Raises
+        ------
+        LimitReached
+            One limit is used up; names it, and how much it was.
+        """
+        given, used = self.allowance, self.usage
+        if self.left() == 0:
+            raise LimitReached("seconds", f"the request's {given.seconds:g} seconds are over")
+        for limit, most, spent in (
+            ("steps", given.steps, used.calls),
+            ("tokens", given.tokens, used.tokens),
+            ("cost", given.cost, used.cost),
+        ):
+            if most is not None and spent >= most:
+                raise LimitReached(
+                    limit, f"the request's {limit} are used up: {spent:g} of {most:g}"
+                )
+
+    def run(self, what: str, step: Callable[[], T], *, at_most: float | None = None) -> T:
+        """Run a step and wait for it as long as the request has left, or ``at_most`` seconds.
+
+        A step that takes longer goes on in its thread, which cannot be ended from outside, and what
+        it returns is dropped.
+
+        Raises
+        ------
+        LimitReached
+            The deadline came first.
+        TimeoutError
+            ``at_most`` came first; the request goes on.
+        """
+        self.check()
+        left = self.left()
+        wait = min((s for s in (left, at_most) if s is not None), default=None)
+        if wait is None:
+            return step()
+        context = contextvars.copy_context()  # spans belong below the one that is open here
+        done: Future[T] = Future()
+
+        def work() -> None:
+            try:
+                done.set_result(context.run(step))
+            except BaseException as error:
+                done.set_exception(error)
+
+        threading.Thread(target=work, name=f"agentops {what}", daemon=True).start()
+        try:
+            return done.result(wait)
+        except FutureTimeout as error:
+            if done.done():  # the step's own time-out
+                raise
+            if left is not None and (at_most is None or left <= at_most):
+                message = (
+                    f"{what}: no answer within the request's {self.allowance.seconds:g} seconds"
+                )
+                raise LimitReached("seconds", message) from error
+            raise TimeoutError(f"{what}: no answer within {wait:g} seconds") from error
