@@ -645,9 +645,9 @@ class _Versioned:
     def __init__(self, agent: Agent, app: App, kind: str) -> None:
         self._agent, self._app, self.kind = agent, app, kind
 
-    def __call__(self, question: str, *, filters: Mapping[str, Any] | None = None) -> Answer:
+    def __call__(self, question: str, **given: Any) -> Answer:
         version = self._app.index.version
-        return dataclasses.replace(self._agent(question, filters=filters), index_version=version)
+        return dataclasses.replace(self._agent(question, **given), index_version=version)
 
 
 class _Summariser:

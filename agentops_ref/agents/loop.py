@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from agentops_ref.agents.chain import Search, UsageOf, generate, says, who_answered
 from agentops_ref.agents.citations import Draft, cite, strip_markers
+from agentops_ref.agents.limits import Limits
 from agentops_ref.agents.prompts import Prompt
 from agentops_ref.agents.tools import DocumentSearch
 from agentops_ref.errors import ModelError
@@ -45,7 +46,14 @@ class ToolLoop:
         self.max_steps = max_steps
         self.tracer = tracer or NoTracer()
 
-    def __call__(self, question: str, *, filters: Mapping[str, Any] | None = None) -> Answer:
+    def __call__(
+        self,
+        question: str,
+        *,
+        filters: Mapping[str, Any] | None = None,
+        limits: Limits | None = None,
+    ) -> Answer:
+        limits = limits or Limits()
         documents = DocumentSearch(self.search, context_chars=self.context_chars, filters=filters)
         tools = {tool.name: tool for tool in (documents.as_tool(), *self.tools())}
         model = self.model.bind_tools(list(tools.values()))
@@ -56,7 +64,7 @@ class ToolLoop:
             started = time.perf_counter()
             for _ in range(self.max_steps):
                 try:
-                    reply, spent = generate(model, messages, self.usage_of, self.tracer)
+                    reply, spent = generate(model, messages, self.usage_of, self.tracer, limits)
                 except ModelError as error:
                     text = ""
                     span.outputs({"error": str(error)})
