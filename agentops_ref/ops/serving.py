@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 def responses_agent(agent: Agent) -> Any:
     """Return an agent as an `mlflow.pyfunc.ResponsesAgent`."""
     from mlflow.pyfunc.model import ResponsesAgent
-    from mlflow.types.responses import OutputItem, ResponsesAgentRequest, ResponsesAgentResponse
+    from mlflow.types.responses import ResponsesAgentRequest, ResponsesAgentResponse
+    from mlflow.types.responses_helpers import OutputItem
 
     class Served(ResponsesAgent):
         def predict(self, request: ResponsesAgentRequest) -> ResponsesAgentResponse:  # type: ignore[override]
