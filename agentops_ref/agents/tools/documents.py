@@ -1,7 +1,7 @@
-"""Tools: a name, a schema and a Python function that an agent may call.
+"""The two LangChain tools of chapter 1's loop: the search, and one look-up in the records.
 
-Taught in chapter 6. Tools are LangChain tools, so they can be bound to any chat model; they are
-made here from the callables that the composition root hands in.
+They are made from the callables that the composition root hands in. The loop calls them directly;
+tools with policies and an audit are in the registry, which chapter 6 teaches.
 """
 
 from __future__ import annotations
