@@ -300,10 +300,38 @@ class RetrievalConfig(_Section):
     identifiers: str | None
 
 
+class SpecialistConfig(_Section):
+    purpose: str
+    kind: str
+    prompt: str
+    seconds: float | None = Field(default=None, gt=0)
+    url: str | None = None
+
+
+class AllowanceConfig(_Section):
+    seconds: float | None = Field(gt=0)
+    steps: int | None = Field(gt=0)
+    tokens: int | None = Field(gt=0)
+    cost: float | None = Field(gt=0)
+
+
+class EndpointsConfig(_Section):
+    host: str
+    port: int = Field(ge=0, le=65535)
+    start_seconds: float = Field(gt=0)
+    connect_seconds: float = Field(gt=0)
+
+
 class AgentConfig(_Section):
     kind: str
     prompts: dict[str, str]
     max_steps: int = Field(gt=0)
+    tenant: str
+    max_rounds: int = Field(gt=0)
+    fallback: str
+    specialists: dict[str, SpecialistConfig]
+    limits: AllowanceConfig
+    endpoints: EndpointsConfig
     context_chars: int = Field(gt=0)
     min_support: float = Field(ge=0, le=1)
 

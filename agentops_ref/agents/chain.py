@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from agentops_ref.agents.citations import answer_schema, cite, read_draft, strip_markers
 from agentops_ref.agents.limits import Limits
 from agentops_ref.agents.prompts import Prompt
+from agentops_ref.agents.request import Request
 from agentops_ref.records import Answer, Hit, Usage
 from agentops_ref.tracing import NoTracer, Tracer
 
@@ -32,13 +33,7 @@ class Search(Protocol):
 class Agent(Protocol):
     """Every agent of the book: a question in, an `Answer` out."""
 
-    def __call__(
-        self,
-        question: str,
-        *,
-        filters: Mapping[str, Any] | None = None,
-        limits: Limits | None = None,
-    ) -> Answer: ...
+    def __call__(self, question: str, *, request: Request | None = None) -> Answer: ...
 
 
 NOT_ASKED = "no model: nothing was found"
@@ -84,18 +79,14 @@ class Chain:
         self.usage_of, self.context_chars, self.min_support = usage_of, context_chars, min_support
         self.tracer = tracer or NoTracer()
 
-    def __call__(
-        self,
-        question: str,
-        *,
-        filters: Mapping[str, Any] | None = None,
-        limits: Limits | None = None,
-    ) -> Answer:
-        limits = limits or Limits()
+    def __call__(self, question: str, *, request: Request | None = None) -> Answer:
+        request = request or Request()
         with self.tracer.span("chain", "AGENT", {"question": question}) as span:
             started = time.perf_counter()
             with self.tracer.span("retrieve", "RETRIEVER", {"query": question}) as found:
-                hits = limits.run("the search", lambda: self.search(question, filters=filters))
+                hits = request.limits.run(
+                    "the search", lambda: self.search(question, filters=request.filters)
+                )
                 found.outputs([document_of(hit) for hit in hits])
             context, shown = format_context(hits, self.context_chars)
             if not shown:
@@ -113,7 +104,7 @@ class Chain:
             if self.prompt.structured:
                 schema = {"name": "answer", "schema": answer_schema(len(shown))}
                 model = model.bind(response_format={"type": "json_schema", "json_schema": schema})
-            reply, usage = generate(model, messages, self.usage_of, self.tracer, limits)
+            reply, usage = generate(model, messages, self.usage_of, self.tracer, request.limits)
             draft = read_draft(reply.text)
             abstained = says(draft.text, self.prompt.abstain)
             with self.tracer.span("cite", "PARSER", draft._asdict()) as cited:
@@ -147,18 +138,14 @@ class Direct:
         self.model, self.prompt, self.usage_of = model, prompt, usage_of
         self.tracer = tracer or NoTracer()
 
-    def __call__(
-        self,
-        question: str,
-        *,
-        filters: Mapping[str, Any] | None = None,
-        limits: Limits | None = None,
-    ) -> Answer:
-        limits = limits or Limits()
+    def __call__(self, question: str, *, request: Request | None = None) -> Answer:
+        request = request or Request()
         with self.tracer.span("direct", "AGENT", {"question": question}) as span:
             started = time.perf_counter()
             messages = self.prompt.messages(question=question)
-            reply, usage = generate(self.model, messages, self.usage_of, self.tracer, limits)
+            reply, usage = generate(
+                self.model, messages, self.usage_of, self.tracer, request.limits
+            )
             text = reply.text.strip()
             abstained = says(text, self.prompt.abstain)
             span.outputs({"answer": text, "abstained": abstained})

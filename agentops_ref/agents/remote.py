@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from agentops_ref.agents.limits import Allowance, Limits
+from agentops_ref.agents.limits import Limits
+from agentops_ref.agents.request import Request
 from agentops_ref.errors import ModelError, OperatorError, TransientError
 from agentops_ref.records import Answer
 from agentops_ref.tracing import NoTracer, Tracer
@@ -75,17 +76,12 @@ class RemoteAgent:
         self.connect_seconds, self.headers = connect_seconds, dict(headers or {})
         self.tracer = tracer or NoTracer()
 
-    def __call__(
-        self,
-        question: str,
-        *,
-        filters: Mapping[str, Any] | None = None,
-        limits: Limits | None = None,
-    ) -> Answer:
-        limits = limits or Limits()
+    def __call__(self, question: str, *, request: Request | None = None) -> Answer:
+        request = request or Request()
+        limits = request.limits
         body = {
             "input": [{"role": "user", "content": question}],
-            "custom_inputs": {"filters": dict(filters or {}), "limits": asdict(_rest(limits))},
+            "custom_inputs": {"request": request.as_json()},
         }
         with self.tracer.span(self.name, "AGENT", {"question": question, "url": self.url}) as span:
             started = time.perf_counter()
@@ -136,17 +132,6 @@ def _read(name: str, reply: Any) -> Answer:
     if not texts:
         raise ModelError(f"{name}: the response holds no text")
     return Answer("\n".join(texts), abstained=False, model=str(reply.get("model") or name))
-
-
-def _rest(limits: Limits) -> Allowance:
-    """Return what is left, as the allowance of the part that is done elsewhere."""
-    given, used = limits.allowance, limits.usage
-    return Allowance(
-        seconds=limits.left(),
-        steps=None if given.steps is None else given.steps - used.calls,
-        tokens=None if given.tokens is None else given.tokens - used.tokens,
-        cost=None if given.cost is None else given.cost - used.cost,
-    )
 
 
 def _least(left: float | None, most: float) -> float:

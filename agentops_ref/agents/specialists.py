@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from agentops_ref.agents.chain import Agent, UsageOf, generate
 from agentops_ref.agents.limits import Allowance, LimitReached, Limits
 from agentops_ref.agents.prompts import Prompt
+from agentops_ref.agents.request import Request
 from agentops_ref.errors import (
     AgentOpsError,
     ConfigError,
@@ -70,14 +71,7 @@ def stated(error: BaseException, reply: str, **more: Any) -> Answer:
     return Answer(text=reply, abstained=True, problem=f"{status}: {why}", **more)
 
 
-def ask(
-    specialist: Specialist,
-    task: str,
-    *,
-    filters: Mapping[str, Any] | None,
-    limits: Limits,
-    reply: str,
-) -> Finding:
+def ask(specialist: Specialist, task: str, request: Request, *, reply: str) -> Finding:
     """Hand a task over; whatever the specialist raises is a finding that says so.
 
     Raises
@@ -85,12 +79,13 @@ def ask(
     LimitReached
         The whole request is at its end, not only this task.
     """
+    limits = request.limits
     limits.check()
     started = time.perf_counter()
     try:
         answer = limits.run(
             specialist.name,
-            lambda: specialist.agent(task, filters=filters, limits=limits),
+            lambda: specialist.agent(task, request=request),
             at_most=specialist.timeout,
         )
     except (*OURS, LimitReached):
@@ -127,29 +122,21 @@ class Bounded:
         self.agent, self.allowance, self.reply = agent, allowance, reply
         self.tracer = tracer or NoTracer()
 
-    def __call__(
-        self,
-        question: str,
-        *,
-        filters: Mapping[str, Any] | None = None,
-        limits: Limits | None = None,
-    ) -> Answer:
-        whole = limits or Limits(self.allowance)
-        seconds = whole.left()
-        given = replace(self.allowance, seconds=seconds and seconds * (1 - RESERVE))
-        inner = limits or Limits(given)
+    def __call__(self, question: str, *, request: Request | None = None) -> Answer:
+        whole = Limits(self.allowance)
+        seconds = self.allowance.seconds
+        inner = replace(self.allowance, seconds=seconds and seconds * (1 - RESERVE))
+        given = (request or Request()).within(inner)
         with self.tracer.span("request", "AGENT", {"question": question}) as span:
             started = time.perf_counter()
             try:
-                answer = whole.run(
-                    "the agent", lambda: self.agent(question, filters=filters, limits=inner)
-                )
+                answer = whole.run("the agent", lambda: self.agent(question, request=given))
             except OURS:
                 raise
             except Exception as error:
                 if not isinstance(error, AgentOpsError):
                     log.exception("an agent failed")  # a bug: its place is worth seeing
-                answer = stated(error, self.reply, usage=inner.usage)
+                answer = stated(error, self.reply, usage=given.limits.usage)
             answer = replace(answer, seconds=time.perf_counter() - started, trace_id=span.trace_id)
             span.outputs({"answer": answer.text, "problem": answer.problem})
         return answer
@@ -175,22 +162,15 @@ class Router:
         self.model, self.prompt, self.usage_of = model, prompt, usage_of
         self.fallback, self.tracer = fallback, tracer or NoTracer()
 
-    def __call__(
-        self,
-        question: str,
-        *,
-        filters: Mapping[str, Any] | None = None,
-        limits: Limits | None = None,
-    ) -> Answer:
-        limits = limits or Limits()
+    def __call__(self, question: str, *, request: Request | None = None) -> Answer:
+        request = request or Request()
         with self.tracer.span("router", "AGENT", {"question": question}) as span:
             started = time.perf_counter()
-            name, usage, why = self._choose(question, limits)
+            name, usage, why = self._choose(question, request.limits)
             found = ask(
                 self.specialists[name],
                 question,
-                filters=filters,
-                limits=limits,
+                request,
                 reply=self.prompt.reply,
             )
             chosen = replace(step_of(found), agent="router", detail=why or step_of(found).detail)

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import operator
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 from agentops_ref.agents.chain import UsageOf, generate, who_answered
-from agentops_ref.agents.limits import LimitReached, Limits
+from agentops_ref.agents.limits import LimitReached
 from agentops_ref.agents.prompts import Prompt
+from agentops_ref.agents.request import Request
 from agentops_ref.agents.specialists import (
     Finding,
     Specialist,
@@ -52,14 +53,6 @@ class State(TypedDict, total=False):
     answer: Answer
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """What all nodes of one run share and no checkpoint keeps."""
-
-    limits: Limits
-    filters: Mapping[str, Any] | None
-
-
 class Supervisor:
     """Decides round by round who works on a question, and joins what they found."""
 
@@ -83,19 +76,13 @@ class Supervisor:
         self.tracer = tracer or NoTracer()
         self.graph = self._build()
 
-    def __call__(
-        self,
-        question: str,
-        *,
-        filters: Mapping[str, Any] | None = None,
-        limits: Limits | None = None,
-    ) -> Answer:
-        turn = Turn(limits or Limits(), filters)
+    def __call__(self, question: str, *, request: Request | None = None) -> Answer:
+        request = request or Request()
         with self.tracer.span(self.name, "AGENT", {"question": question}) as span:
             started = time.perf_counter()
             state: State = {"question": question, "findings": [], "usage": Usage()}
             steps = 2 * self.max_rounds + 4  # nodes, which our own limits end before
-            done = self.graph.invoke(state, {"recursion_limit": steps}, context=turn)
+            done = self.graph.invoke(state, {"recursion_limit": steps}, context=request)
             answer: Answer = replace(
                 done["answer"],
                 seconds=time.perf_counter() - started,
@@ -107,7 +94,7 @@ class Supervisor:
     def _build(self) -> Any:
         from langgraph.graph import END, START, StateGraph
 
-        graph: Any = StateGraph(State, context_schema=Turn)
+        graph: Any = StateGraph(State, context_schema=Request)
         graph.add_node("decide", self._decide, destinations=(*self.specialists, "finish"))
         for one in self.specialists.values():
             graph.add_node(one.name, partial(self._work, one), destinations=("decide", "finish"))
@@ -118,7 +105,7 @@ class Supervisor:
 
     # --- nodes ----------------------------------------------------------------------------
 
-    def _decide(self, state: State, runtime: Runtime[Turn]) -> Any:
+    def _decide(self, state: State, runtime: Runtime[Request]) -> Any:
         from langgraph.types import Command
 
         findings, limits = state["findings"], runtime.context.limits
@@ -157,17 +144,16 @@ class Supervisor:
         failed = {finding.agent for finding in findings if finding.answer.problem}
         return [name for name in self.specialists if name not in failed]
 
-    def _work(self, one: Specialist, state: State, runtime: Runtime[Turn]) -> Any:
+    def _work(self, one: Specialist, state: State, runtime: Runtime[Request]) -> Any:
         from langgraph.types import Command
 
-        turn, reply = runtime.context, self.prompt.reply
         try:
-            found = ask(one, state["task"], filters=turn.filters, limits=turn.limits, reply=reply)
+            found = ask(one, state["task"], runtime.context, reply=self.prompt.reply)
         except LimitReached as error:
             return Command(goto="finish", update={"problem": f"limit: {error}"})
         return Command(goto="decide", update={"findings": [found]})
 
-    def _finish(self, state: State, runtime: Runtime[Turn]) -> State:
+    def _finish(self, state: State, runtime: Runtime[Request]) -> State:
         findings, usage = state["findings"], state["usage"]
         useful = [finding for finding in findings if finding.useful]
         problems = [f"{f.agent} {f.answer.problem}" for f in findings if f.answer.problem]

@@ -9,8 +9,8 @@ import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from agentops_ref.agents.limits import Allowance, Limits
 from agentops_ref.agents.remote import answer_json
+from agentops_ref.agents.request import Request
 
 if TYPE_CHECKING:
     from agentops_ref.agents.chain import Agent
@@ -24,10 +24,8 @@ def responses_agent(agent: Agent) -> Any:
 
     class Served(ResponsesAgent):
         def predict(self, request: ResponsesAgentRequest) -> ResponsesAgentResponse:  # type: ignore[override]
-            given = dict(request.custom_inputs or {})
-            limits = Limits(Allowance(**given.get("limits") or {}))
-            filters = given.get("filters") or None
-            answer = agent(question_of(request), filters=filters, limits=limits)
+            given = Request.of_json((request.custom_inputs or {}).get("request") or {})
+            answer = agent(question_of(request), request=given)
             item = self.create_text_output_item(answer.text, answer.trace_id or "answer")
             return ResponsesAgentResponse(
                 output=[OutputItem(**item)],

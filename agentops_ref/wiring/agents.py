@@ -18,6 +18,7 @@ from agentops_ref.wiring.tables import Tables
 
 if TYPE_CHECKING:
     from agentops_ref.agents.chain import Agent
+    from agentops_ref.agents.request import Request
 
 
 class Agents(Index, Tables):
@@ -35,15 +36,26 @@ class Agents(Index, Tables):
             make = partial(direct, kind=kind)
         return Versioned(make(self), self, kind)
 
+    @cached_property
+    def tools(self) -> Any:
+        """The registry of tools; see `agentops_ref.agents.tools`."""
+        from agentops_ref.agents.tools import Registry, SearchTool
+
+        return Registry([SearchTool(self.search)], tracer=self.tracer)
+
     def prompt_of(self, kind: str) -> Any:
         """Return the prompt of a kind of agent."""
-        from agentops_ref.agents.prompts import load_prompt
-
         prompts = self.config.agent.prompts
         if kind not in prompts:
             known = nearest(kind, tuple(prompts))
             raise ConfigError(f"agent.prompts: no prompt for '{kind}'{known}")
-        return load_prompt(self.config.prompts(prompts[kind]), prompts[kind])
+        return self.prompt_file(prompts[kind])
+
+    def prompt_file(self, name: str) -> Any:
+        """Return the prompt of a file below ``paths.prompts``."""
+        from agentops_ref.agents.prompts import load_prompt
+
+        return load_prompt(self.config.prompts(name), name)
 
     def usage_of(self, message: Any) -> Any:
         """Return tokens and cost of one model call, at the configured prices."""
@@ -52,14 +64,14 @@ class Agents(Index, Tables):
         return usage_of(message, self.config.models.chat)
 
 
-def chain(app: Agents) -> Agent:
+def chain(app: Agents, *, prompt: str = "") -> Agent:
     from agentops_ref.agents.chain import Chain
 
     agent = app.config.agent
     return Chain(
         search=app.search,
         model=app.chat,
-        prompt=app.prompt_of("chain"),
+        prompt=app.prompt_file(prompt or agent.prompts["chain"]),
         usage_of=app.usage_of,
         context_chars=agent.context_chars,
         min_support=agent.min_support,
@@ -67,16 +79,15 @@ def chain(app: Agents) -> Agent:
     )
 
 
-def tool_loop(app: Agents) -> Agent:
+def tool_loop(app: Agents, *, name: str = "tools", prompt: str = "") -> Agent:
     from agentops_ref.agents.loop import ToolLoop
-    from agentops_ref.agents.tools import records_tool
 
     agent = app.config.agent
     return ToolLoop(
-        search=app.search,
-        tools=lambda: [records_tool(app.tables.query)],
+        name=name,
+        registry=app.tools,
         model=app.chat,
-        prompt=app.prompt_of("tools"),
+        prompt=app.prompt_file(prompt or agent.prompts["tools"]),
         usage_of=app.usage_of,
         context_chars=agent.context_chars,
         min_support=agent.min_support,
@@ -94,14 +105,18 @@ def direct(app: Agents, kind: str = "llm") -> Agent:
 
 
 class Versioned:
-    """Adds to each answer the index version that it was read from."""
+    """Asks for the configured tenant; adds to each answer the index version that it read."""
 
     def __init__(self, agent: Agent, app: Agents, kind: str) -> None:
         self._agent, self._app, self.kind = agent, app, kind
 
-    def __call__(self, question: str, **given: Any) -> Answer:
-        version = self._app.index.version
-        return dataclasses.replace(self._agent(question, **given), index_version=version)
+    def __call__(self, question: str, *, request: Request | None = None, **more: Any) -> Answer:
+        """Answer; ``more`` are fields of the `Request`, where none is given."""
+        from agentops_ref.agents.request import Request
+
+        request = request or Request(**{"tenant": self._app.config.agent.tenant, **more})
+        answer = self._agent(question, request=request)
+        return dataclasses.replace(answer, index_version=self._app.index.version)
 
 
 def kind_of(agent: Agent) -> str:

@@ -25,6 +25,9 @@ PARTS: dict[str, dict[str, str]] = {
         "local": "agentops_ref.etl.engines:LocalEngine",
     },
     "agent": {
+        "router": "agentops_ref.wiring.teams:router",
+        "supervisor": "agentops_ref.wiring.teams:supervisor",
+        "endpoints": "agentops_ref.wiring.teams:endpoints",
         "chain": "agentops_ref.wiring.agents:chain",
         "tools": "agentops_ref.wiring.agents:tool_loop",
         "prompt": "agentops_ref.wiring.agents:direct",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 
 from agentops_ref.agents.limits import Allowance, LimitReached, Limits
 from agentops_ref.agents.prompts import load_prompt
+from agentops_ref.agents.request import Request
 from agentops_ref.agents.specialists import Bounded, Router, Specialist
 from agentops_ref.agents.supervisor import Supervisor
 from agentops_ref.config import shipped_config_dir
@@ -34,13 +34,7 @@ class Worker:
     def __init__(self, reply: Answer | Exception | float) -> None:
         self.reply, self.asked = reply, []  # type: ignore[var-annotated]
 
-    def __call__(
-        self,
-        question: str,
-        *,
-        filters: Mapping[str, Any] | None = None,
-        limits: Limits | None = None,
-    ) -> Answer:
+    def __call__(self, question: str, *, request: Request | None = None) -> Answer:
         self.asked.append(question)
         if isinstance(self.reply, Exception):
             raise self.reply

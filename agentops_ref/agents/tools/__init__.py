@@ -10,7 +10,7 @@
 """
 
 from agentops_ref.agents.tools.audit import Audit, AuditFile, AuditRecord
-from agentops_ref.agents.tools.documents import DocumentSearch, Query, records_tool
+from agentops_ref.agents.tools.documents import Excerpts, Query, SearchTool
 from agentops_ref.agents.tools.registry import Registry
 from agentops_ref.agents.tools.spec import (
     Caller,
@@ -27,14 +27,14 @@ __all__ = [
     "AuditFile",
     "AuditRecord",
     "Caller",
-    "DocumentSearch",
+    "Excerpts",
     "Query",
     "Rate",
     "Registry",
+    "SearchTool",
     "Tool",
     "ToolResult",
     "ToolSource",
     "ToolSpec",
     "WrongArguments",
-    "records_tool",
 ]

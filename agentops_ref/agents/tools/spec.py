@@ -99,6 +99,8 @@ class Caller:
     request: str = field(default_factory=lambda: uuid4().hex)
     """One question and all that is done for it; repeated calls are judged within it."""
     thread: str = ""
+    filters: Mapping[str, Any] | None = None
+    """What every search is restricted to."""
 
 
 class Tool(Protocol):
