@@ -304,8 +304,8 @@ class SpecialistConfig(_Section):
     purpose: str
     kind: str
     prompt: str
-    seconds: float | None = Field(default=None, gt=0)
-    url: str | None = None
+    seconds: float | None = Field(gt=0)
+    url: str | None
 
 
 class AllowanceConfig(_Section):
