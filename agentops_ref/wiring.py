@@ -502,6 +502,18 @@ class App:
     # --- the agent ------------------------------------------------------------------------
 
     @cached_property
+    def tools(self) -> Any:
+        """The registry of tools: ``tools.call(name, arguments, caller)``."""
+        from agentops_ref.agents.tools.build import build_registry
+
+        return build_registry(
+            self.config.tools,
+            query=self.tables.query,
+            path=self.config.path,
+            tracer=self.tracer,
+        )
+
+    @cached_property
     def tracer(self) -> MlflowTracer:
         """Where traces and evaluation runs go."""
         uri, prefix = self.config.tracking.uri, "sqlite:///"
