@@ -19,6 +19,8 @@ from agentops_ref.wiring.tables import Tables
 if TYPE_CHECKING:
     from agentops_ref.agents.chain import Agent
     from agentops_ref.agents.request import Request
+    from agentops_ref.agents.tools import Registry
+    from agentops_ref.tracing import Tracer
 
 
 class Agents(Index, Tables):
@@ -37,11 +39,22 @@ class Agents(Index, Tables):
         return Versioned(make(self), self, kind)
 
     @cached_property
-    def tools(self) -> Any:
-        """The registry of tools; see `agentops_ref.agents.tools`."""
-        from agentops_ref.agents.tools import Registry, SearchTool
+    def tools(self) -> Registry:
+        """The tools: ``tools.call(name, arguments, caller)``; see `agentops_ref.agents.tools`."""
+        return self.tools_with(self.tracer)
 
-        return Registry([SearchTool(self.search)], tracer=self.tracer)
+    def tools_with(self, tracer: Tracer | None) -> Registry:
+        """Return the tools with another tracer; a call by hand need not wait for MLflow."""
+        from agentops_ref.agents.tools.build import build_registry
+
+        return build_registry(
+            self.config.tools,
+            query=self.tables.query,
+            path=self.config.path,
+            allow=self.config.agent.allow,
+            search=lambda *given, **more: self.search(*given, **more),
+            tracer=tracer,
+        )
 
     def prompt_of(self, kind: str) -> Any:
         """Return the prompt of a kind of agent."""

@@ -8,6 +8,7 @@ the model can read; nothing of it is raised.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import logging
@@ -67,6 +68,10 @@ class Registry:
         Is given one record for each call; by default nothing is kept.
     clock
         Monotonic seconds, for rates.
+    at_once
+        Calls of one tool that may be running.
+    adapt
+        Changes a tool's specification before it is registered; what it raises leaves the tool out.
     """
 
     def __init__(
@@ -77,9 +82,10 @@ class Registry:
         tracer: Tracer | None = None,
         clock: Callable[[], float] = time.monotonic,
         at_once: int = AT_ONCE,
+        adapt: Callable[[ToolSpec], ToolSpec] | None = None,
     ) -> None:
         self._audit: Audit = audit or (lambda record: None)
-        self._tracer = tracer or NoTracer()
+        self._tracer, self._adapt = tracer or NoTracer(), adapt
         self._clock, self._rate = clock, RateLimit(clock=clock)
         self._calls, self._busy = Calls(), Busy(at_once)
         self._entries: dict[str, _Entry] = {}
@@ -101,7 +107,10 @@ class Registry:
         DeveloperError
             There is one of that name, or its parameters are no JSON schema of an object.
         """
-        spec = tool.spec
+        spec = self._adapt(tool.spec) if self._adapt else tool.spec
+        if spec != tool.spec:
+            tool = copy.copy(tool)
+            tool.spec = spec  # type: ignore[misc]  # a tool looks up its own time-out there
         entry = _Entry(tool, validator_of(spec.parameters, spec.name))
         with self._guard:
             if spec.name in self._entries:
@@ -122,7 +131,7 @@ class Registry:
         for tool in found:
             try:
                 self.register(tool)
-            except DeveloperError as error:
+            except AgentOpsError as error:
                 self.absent[f"{source.name}: {tool.spec.name}"] = str(error)
                 log.warning("tool of %s left out: %s", source.name, error)
 

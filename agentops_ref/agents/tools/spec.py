@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 from uuid import uuid4
@@ -125,6 +125,14 @@ class ToolSource(Protocol):
     def tools(self) -> Sequence[Tool]:
         """Return its tools; raises when it cannot be reached."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class SourceOf:
+    """A source that is a function."""
+
+    name: str
+    tools: Callable[[], Sequence[Tool]]
 
 
 @dataclass(frozen=True, slots=True)

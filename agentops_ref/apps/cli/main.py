@@ -15,6 +15,7 @@ from agentops_ref.apps.cli import (
     record,
     search,
     tables,
+    tools,
     tour,
 )
 from agentops_ref.apps.cli.common import run
@@ -33,7 +34,7 @@ def cli() -> None:
 
 for part in (tour.tour, ask.ask, search.search, doctor.doctor, corpus.corpus):
     cli.add_command(part)
-for group in (ingest.ingest, tables.tables, evals.evaluation):
+for group in (ingest.ingest, tables.tables, tools.tools, evals.evaluation):
     cli.add_command(group)
 for group in (models.models, record.record, config.config):
     cli.add_command(group)
