@@ -81,10 +81,7 @@ def by_slice(results: Mapping[str, EvalResult]) -> pd.DataFrame:
     table = {}
     for name, result in results.items():
         table[name] = {
-            part: "{} of {}".format(
-                sum(_right(one) for one in result.results if one.case.slice == part),
-                sum(one.case.slice == part for one in result.results),
-            )
+            part: f"{sum(_right(one) for one in result.results if one.case.slice == part)} of {sum(one.case.slice == part for one in result.results)}"
             for part in result.slices
         }
     return pd.DataFrame(table)
