@@ -111,5 +111,5 @@ def test_each_field_can_be_overridden(said: dict[str, Any], field: str, value: A
 
 
 def test_a_tool_of_another_version_is_refused() -> None:
-    with pytest.raises(OperatorError, match="has the version abc, and tools.overrides wants def"):
+    with pytest.raises(OperatorError, match=r"the version abc, and tools\.overrides wants def"):
         adapted(SPEC, ToolOverride(version="def"))

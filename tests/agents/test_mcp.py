@@ -31,7 +31,9 @@ def free_port() -> int:
 
 
 def started(port: int) -> subprocess.Popen[bytes]:
-    process = subprocess.Popen([sys.executable, "-m", "tests.agents.mcp_server", str(port)], cwd=ROOT)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.agents.mcp_server", str(port)], cwd=ROOT
+    )
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         assert process.poll() is None, "the server ended"

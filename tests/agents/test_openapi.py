@@ -25,7 +25,12 @@ DOCUMENT: dict[str, Any] = {
                 "operationId": "forecast",
                 "summary": "Forecast for a station.",
                 "parameters": [
-                    {"name": "station", "in": "path", "required": True, "schema": {"type": "string"}},
+                    {
+                        "name": "station",
+                        "in": "path",
+                        "required": True,
+                        "schema": {"type": "string"},
+                    },
                     {
                         "name": "days",
                         "in": "query",

@@ -48,7 +48,9 @@ class Counted:
     """A tool that counts its calls and does what it is told to."""
 
     def __init__(self, act: Any = "18 Nm", **spec: Any) -> None:
-        self.spec = ToolSpec(**{"name": "look", "description": "Looks.", "parameters": SCHEMA} | spec)
+        self.spec = ToolSpec(
+            **{"name": "look", "description": "Looks.", "parameters": SCHEMA} | spec
+        )
         self.act, self.calls = act, 0
         self._guard = threading.Lock()
 
@@ -142,7 +144,10 @@ def test_an_unknown_tool_is_answered_with_the_nearest_that_is_allowed() -> None:
     secret = Counted(name="looks", agents=("clerk",))
     registry = Registry([secret, Counted()])
     result = registry.call("lookk", {}, Caller("chain"))
-    assert (result.status, result.text) == ("unknown", "there is no tool 'lookk'; did you mean 'look'?")
+    assert (result.status, result.text) == (
+        "unknown",
+        "there is no tool 'lookk'; did you mean 'look'?",
+    )
     assert secret.calls == 0
 
 
@@ -164,7 +169,9 @@ json_like = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
 )
-anything = json_like | st.fixed_dictionaries({"serial": st.text()}) | st.builds(Hostile) | st.binary()
+anything = (
+    json_like | st.fixed_dictionaries({"serial": st.text()}) | st.builds(Hostile) | st.binary()
+)
 acts = st.sampled_from(
     [
         "text",
@@ -204,9 +211,7 @@ def test_never_raises_and_leaves_one_record_for_each_call(
     registry = Registry(tools, audit=records.append)
     caller = Caller(agent, request=request)
     for again in range(2):
-        result = registry.call(
-            name, arguments, caller, None if limits is None else Limits(limits)
-        )
+        result = registry.call(name, arguments, caller, None if limits is None else Limits(limits))
         assert result.text
         assert len(result.text) < 2100
         assert len(records) == again + 1
@@ -234,7 +239,10 @@ def test_the_audit_holds_arguments_as_given(tmp_path: Path) -> None:
     assert first["arguments"] == RIGHT
     assert first["version"] == "7"
     assert (first["tenant"], first["user"], first["request"], first["thread"]) == (
-        "torvik", "bo", "r1", "t1",
+        "torvik",
+        "bo",
+        "r1",
+        "t1",
     )
     assert first["result"] == digest_of("18 Nm")
     assert "18 Nm" not in file.read_text()
@@ -315,7 +323,7 @@ def test_no_window_ever_holds_more_calls_than_its_rate(
         if wait == 0:
             made.append(moment)
         else:
-            assert wait <= seconds
+            assert wait <= seconds + 1e-9
     for first, last in zip(made, made[calls:], strict=False):
         assert last - first >= seconds - 1e-9
 

@@ -131,9 +131,7 @@ def sensors(filled: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 def registry_of(url: str, token_env: str | None = "SENSORS_TOKEN") -> Registry:
-    server = McpServerConfig(
-        name="sensors", url=url, tenant_header="X-Tenant", token_env=token_env
-    )
+    server = McpServerConfig(name="sensors", url=url, tenant_header="X-Tenant", token_env=token_env)
     registry = Registry()
     registry.connect(source_of(server, timeout=30.0))
     return registry
@@ -161,7 +159,9 @@ def test_sensor_readings_are_served_for_one_tenant(sensors: str) -> None:
     assert (wrong.status, "start" in wrong.text) == ("failed", True)
 
 
-def test_the_sensor_server_asks_for_its_token(sensors: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_sensor_server_asks_for_its_token(
+    sensors: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for token in (None, "wrong"):
         if token:
             monkeypatch.setenv("SENSORS_TOKEN", token)

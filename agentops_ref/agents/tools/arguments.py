@@ -32,7 +32,9 @@ def validator_of(schema: Mapping[str, Any], tool: str) -> Any:
     try:
         Draft202012Validator.check_schema(schema)
     except SchemaError as error:
-        raise DeveloperError(f"tool {tool}: its parameters are no JSON schema: {error.message}") from None
+        raise DeveloperError(
+            f"tool {tool}: its parameters are no JSON schema: {error.message}"
+        ) from None
     if schema.get("type", "object") != "object":
         raise DeveloperError(f"tool {tool}: its parameters must be an object's schema")
     # An empty registry: by default a reference to another host would be fetched from there.

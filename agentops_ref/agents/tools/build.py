@@ -109,7 +109,7 @@ def _theirs(settings: ToolsConfig, path: Callable[[Path], Path]) -> Iterator[Too
     for service in settings.openapi:
         from agentops_ref.agents.tools.openapi import openapi_source
 
-        yield openapi_source(service, base=path(Path(".")), **common)
+        yield openapi_source(service, base=path(Path()), **common)
     if settings.unity_catalog is not None:
         from agentops_ref.agents.tools.unity import unity_sources
 

@@ -87,12 +87,12 @@ class McpSource:
         for name in self._wanted:
             if name not in listed:
                 raise ConfigError(f"{self.name} has no tool '{name}'{nearest(name, tuple(listed))}")
-        return [McpTool(self, listed[name], self._spec(listed[name])) for name in
-                (self._wanted or listed)]
+        return [
+            McpTool(self, listed[name], self._spec(listed[name]))
+            for name in (self._wanted or listed)
+        ]
 
-    def call(
-        self, tool: str, arguments: Mapping[str, Any], caller: Caller, seconds: float
-    ) -> Any:
+    def call(self, tool: str, arguments: Mapping[str, Any], caller: Caller, seconds: float) -> Any:
         """Call one tool; return ``mcp.types.CallToolResult``."""
 
         async def ask(session: Any) -> Any:
@@ -100,9 +100,7 @@ class McpSource:
 
         return self._run(ask, caller, seconds)
 
-    def _run(
-        self, ask: Callable[[Any], Awaitable[T]], caller: Caller | None, seconds: float
-    ) -> T:
+    def _run(self, ask: Callable[[Any], Awaitable[T]], caller: Caller | None, seconds: float) -> T:
         async def work() -> T:
             async with self._session(caller) as session:
                 return await ask(session)
@@ -116,9 +114,9 @@ class McpSource:
             if isinstance(first, AgentOpsError | TimeoutError):
                 raise first from error
             text = " ".join(str(first).split())[:200]
-            raise TransientError(f"{self.name} cannot be used: {text or type(first).__name__}") from (
-                error
-            )
+            raise TransientError(
+                f"{self.name} cannot be used: {text or type(first).__name__}"
+            ) from (error)
 
     @staticmethod
     async def _list(session: Any) -> list[Any]:

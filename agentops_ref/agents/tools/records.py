@@ -26,8 +26,9 @@ _TABLE = re.compile(r"\b(?:from|join)\s+(\w+)(?:\s+(?:as\s+)?(\w+))?", re.IGNORE
 class RecordQuery(Protocol):
     """Runs one SELECT with named parameters; rows as dictionaries."""
 
-    def __call__(self, sql: str, parameters: Mapping[str, Any], /) -> Sequence[Mapping[str, Any]]:
-        ...
+    def __call__(
+        self, sql: str, parameters: Mapping[str, Any], /
+    ) -> Sequence[Mapping[str, Any]]: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,7 +115,9 @@ class UnityFunction:
                 f"tools.unity_catalog: {wanted.function} has no parameter '{wanted.tenant}' for "
                 f"the tenant; it has: {', '.join(self._types)}"
             )
-        self._called = ".".join(f"`{part.replace('`', '``')}`" for part in info.full_name.split("."))
+        self._called = ".".join(
+            f"`{part.replace('`', '``')}`" for part in info.full_name.split(".")
+        )
         shown = [one for one in parameters if one.name != wanted.tenant]
         schema = {
             "type": "object",
@@ -253,6 +255,7 @@ class UnityConnection:
 def told(what: str) -> Iterator[None]:
     """Turn the SDK's errors into ours, which say who must act."""
     from databricks.sdk import errors
+    from databricks.sdk.errors.base import DatabricksError
 
     try:
         yield
@@ -260,7 +263,7 @@ def told(what: str) -> Iterator[None]:
         raise OperatorError(f"{what}: {error}") from error
     except (errors.TooManyRequests, errors.InternalError, errors.TemporarilyUnavailable) as error:
         raise TransientError(f"{what}: {error}") from error
-    except errors.DatabricksError as error:
+    except DatabricksError as error:
         raise ModelError(f"{what}: {error}") from error
     except ValueError as error:  # no credentials
         raise OperatorError(f"{what}: {error}") from error
