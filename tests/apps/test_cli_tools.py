@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
 import sys
-import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -109,22 +108,21 @@ def test_a_wrong_call_says_what_is_wrong(
 def sensors(filled: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The address of `agentops tools serve`, in a process of its own, with a token."""
     monkeypatch.setenv("SENSORS_TOKEN", "secret")
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "agentops_ref.apps.cli", "tools", "serve", "--port", "0"),
-            *("--set", "tools.serve.token_env=SENSORS_TOKEN"),
-        ],
-        cwd=filled,
-        env={**os.environ, "SENSORS_TOKEN": "secret"},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stderr is not None
-    first = process.stderr.readline()
-    found = re.search(r"http://\S+/mcp", first)
-    assert found, first + process.stderr.read()
-    drained = threading.Thread(target=process.stderr.read, daemon=True)
-    drained.start()
+    said = filled / "stderr.txt"
+    with said.open("w") as stderr:
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "agentops_ref.apps.cli", "tools", "serve", "--port", "0"),
+                *("--set", "tools.serve.token_env=SENSORS_TOKEN"),
+            ],
+            cwd=filled,
+            stderr=stderr,
+        )
+    deadline = time.monotonic() + 60
+    while not (found := re.search(r"http://\S+/mcp", said.read_text())):
+        assert process.poll() is None, said.read_text()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
     yield found[0]
     process.send_signal(signal.SIGINT)
     process.wait(20)

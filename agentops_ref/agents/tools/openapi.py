@@ -6,6 +6,7 @@ parameters in path, query and body), so that such tools are called as those of a
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
@@ -95,6 +96,7 @@ def _server(service: OpenApiConfig, document: Mapping[str, Any], timeout: float)
     import httpx
     from fastmcp import FastMCP
     from fastmcp.server.providers.openapi import MCPType, RouteMap
+    from mcp.types import ToolAnnotations
 
     servers = document.get("servers") or [{}]
     url = service.url or servers[0].get("url", "")
@@ -111,13 +113,15 @@ def _server(service: OpenApiConfig, document: Mapping[str, Any], timeout: float)
         if route.method in ("GET", "HEAD"):
             component.annotations = ToolAnnotations(readOnlyHint=True)
 
-    from mcp.types import ToolAnnotations
-
+    # What fails is told to the model and stands in the audit; FastMCP would print it besides.
+    logging.getLogger("fastmcp.server.server").setLevel(logging.CRITICAL)
     client = httpx.AsyncClient(
         base_url=url,
         headers=headers_of(service.name, service.headers, service.token_env),
         timeout=timeout,
         event_hooks={"request": [on_behalf]},
+        # A connection that was kept would outlive the session of its call, and the service.
+        limits=httpx.Limits(max_keepalive_connections=0),
     )
     return FastMCP.from_openapi(
         dict(document),
