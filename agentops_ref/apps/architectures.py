@@ -78,13 +78,14 @@ def summary(results: Mapping[str, EvalResult], *, level: float = 0.95) -> pd.Dat
 
 def by_slice(results: Mapping[str, EvalResult]) -> pd.DataFrame:
     """Return right answers by slice and system, as "k of n"."""
-    table = {}
-    for name, result in results.items():
-        table[name] = {
-            part: f"{sum(_right(one) for one in result.results if one.case.slice == part)} of {sum(one.case.slice == part for one in result.results)}"
-            for part in result.slices
-        }
-    return pd.DataFrame(table)
+
+    def counted(result: EvalResult, part: str) -> str:
+        chosen = [one for one in result.results if one.case.slice == part]
+        return f"{sum(map(_right, chosen))} of {len(chosen)}"
+
+    return pd.DataFrame(
+        {name: {p: counted(result, p) for p in result.slices} for name, result in results.items()}
+    )
 
 
 def against(
