@@ -130,7 +130,7 @@ def test_a_lookup_that_forgets_the_tenant_cannot_be_declared() -> None:
         "select * from invoices v where v.tenant = $tenant and v.invoice_id in "
         "(select w.work_order_id from work_orders w)",
     ):
-        with pytest.raises(DeveloperError, match="tenant|join"):
+        with pytest.raises(DeveloperError, match=r"tenant|join"):
             Lookup("x", "x", {"invoice": "number"}, sql, "none")
     assert Lookup("x", "x", {"p": "part"}, "select * from parts_stock where part_number = $p", "")
     assert SHARED == ("parts_stock",)

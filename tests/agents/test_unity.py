@@ -194,7 +194,7 @@ def test_a_workspace_that_is_unwell_is_asked_once(server: UnityServer) -> None:
 
 def test_a_workspace_that_is_gone_is_a_stated_result(server: UnityServer) -> None:
     registry = registry_of(server, HEAT)
-    server.close()
+    server.gone = True
     result = registry.call("heat_demand", {"area_m2": 1}, CALLER)
     assert result.status == "failed"
     assert "heat_demand" in result.text

@@ -102,8 +102,8 @@ def _client(settings: UnityCatalogConfig, timeout: float) -> Any:
     with told("the workspace"):
         # One attempt: the SDK would try for five minutes, and send a write again. A request may
         # wait for as long as the statement does.
-        limits = {"retry_timeout_seconds": 1, "http_timeout_seconds": max(5.0, timeout) + 5}
-        return WorkspaceClient(config=Config(**given, **limits))
+        given |= {"retry_timeout_seconds": 1, "http_timeout_seconds": max(5.0, timeout) + 5}
+        return WorkspaceClient(config=Config(**given))
 
 
 class UnityFunction:
