@@ -37,7 +37,23 @@ DOCUMENT: dict[str, Any] = {
                         "schema": {"type": "integer", "minimum": 1, "maximum": 7},
                     },
                 ],
-                "responses": {"200": {"description": "ok"}},
+                # As documents often are, this one is wrong about the answer: low_c is a number.
+                "responses": {
+                    "200": {
+                        "description": "ok",
+                        "content": {
+                            "application/json": {
+                                "schema": {
+                                    "type": "array",
+                                    "items": {
+                                        "type": "object",
+                                        "properties": {"low_c": {"type": "string"}},
+                                    },
+                                }
+                            }
+                        },
+                    }
+                },
             }
         },
         "/alerts": {
