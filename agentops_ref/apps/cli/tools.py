@@ -35,7 +35,7 @@ def _registry(session: Session) -> Registry:
 @json_option
 @command
 def list_(session: Session, agent: str | None, as_json: bool) -> None:
-    """Name the tools with version, effect, limits and who may call them.
+    """Name the tools with effect, version and who may call them; --json tells their limits too.
 
     A source that cannot be reached is named, and the exit code is 1.
     """
@@ -52,8 +52,6 @@ def list_(session: Session, agent: str | None, as_json: bool) -> None:
                 "tool": spec.name,
                 "effect": spec.effect,
                 "version": spec.version,
-                "seconds": f"{spec.timeout:g}",
-                "rate": f"{spec.rate.calls} in {spec.rate.seconds:g} s" if spec.rate else "",
                 "agents": ", ".join(spec.agents),
                 "what it does": spec.description,
             }
