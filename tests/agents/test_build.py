@@ -73,7 +73,9 @@ def test_the_tools_take_little_of_a_prompt(tmp_path: Path) -> None:
 
 def test_sources_can_be_left_out_and_functions_added(tmp_path: Path) -> None:
     function = f"tools.python=[{__name__}:torque]"
-    registry = built(tmp_path, "tools.records=false", "tools.sensors=false", "tools.schedule=null", function)
+    registry = built(
+        tmp_path, "tools.records=false", "tools.sensors=false", "tools.schedule=null", function
+    )
     (spec,) = registry.specs()
     assert spec.name == "torque"
     assert registry.call("torque", {"model": "NL-8"}, Caller("cli")).text == "NL-8: 18 Nm"

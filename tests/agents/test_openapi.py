@@ -160,6 +160,18 @@ def test_operations_are_tools(service: Service) -> None:
     assert (wrong.status, "argument 'days'" in wrong.text) == ("invalid", True)
 
 
+@pytest.mark.parametrize("station", ["..", ".", "../../alerts?", "%2e%2e", "a/../b", "N1#x"])
+def test_a_value_never_leaves_its_place_in_the_path(service: Service, station: str) -> None:
+    registry = registry_of(
+        OpenApiConfig(name="weather", document=f"{service.url}/openapi.json", url=service.url)
+    )
+    before = len(service.asked)
+    registry.call("forecast", {"station": station}, CALLER)
+    for _, path, _, _ in service.asked[before:]:
+        assert path.startswith("/stations/")
+        assert path.endswith("/forecast")
+
+
 def test_a_body_is_sent_as_the_document_says(service: Service) -> None:
     registry = registry_of(
         OpenApiConfig(name="weather", document=f"{service.url}/openapi.json", url=service.url)

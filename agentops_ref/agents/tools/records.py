@@ -22,7 +22,7 @@ MOST = 20
 _FIELD = re.compile(r"\$(\w+)")
 _TABLE = re.compile(r"\b(?:from|join)\s+(\w+)(?:\s+(?:as\s+)?(\w+))?", re.IGNORECASE)
 _LISTED = re.compile(r"\bfrom\s+\w+(?:\s+(?:as\s+)?\w+)?\s*,", re.IGNORECASE)
-_NO_ALIAS = frozenset("where left inner cross join on using order group limit".split())
+_NO_ALIAS = ("", "where", "left", "inner", "cross", "join", "on", "using", "order", "group")
 
 
 class RecordQuery(Protocol):
