@@ -6,6 +6,7 @@ import json
 import os
 import random
 import secrets
+import socket
 import subprocess
 import sys
 import time
@@ -199,31 +200,89 @@ def test_what_is_no_document_s_fault_stops_the_run(tmp_path: Path, where: dict[s
     assert not sink.ledger()
 
 
-def test_a_killed_worker_stops_the_run_and_the_next_sync_finishes(tmp_path: Path) -> None:
+def test_a_killed_worker_is_replaced(tmp_path: Path, where: dict[str, Any]) -> None:
     texts = {f"{n:02d}.txt": f"text {n}" for n in range(20)}
     texts["13.txt"] = f"kill once {tmp_path / 'killed'}"
-    sink, made, engine = failing(tmp_path, texts, {})
+    sink, made, engine = failing(tmp_path, texts, where)
     source, stages = made()
-    with pytest.raises(engine_module.EngineFailed, match=r"(?s)ended after \d+ of 20.*sync again"):
-        sync(source, sink, stages, KEEP, engine=engine)
-    assert not sink.ledger()
-    before = stages.work["parse"]
     report = sync(source, sink, stages, KEEP, engine=engine)
+    assert (tmp_path / "killed").exists()
     assert len(report.created) == 20
-    assert report.work["parse"] <= 20 - before, "what was parsed is kept"
+    assert report.work["parse"] == 20
     plain = MemorySink()
     sync(source, plain, made()[1], KEEP)
     assert everything(plain) == everything(sink)
 
 
-@pytest.mark.slow
-def test_ray_replaces_a_killed_worker(tmp_path: Path, ray_address: str) -> None:
+def test_a_document_that_ends_its_worker_is_quarantined(
+    tmp_path: Path, where: dict[str, Any]
+) -> None:
     texts = {f"{n:02d}.txt": f"text {n}" for n in range(20)}
-    texts["13.txt"] = f"kill once {tmp_path / 'killed'}"
-    sink, made, engine = failing(tmp_path, texts, {"runner": "ray", "address": ray_address})
+    ends = {"04.txt": "segfault", "12.txt": "sigkill", "13.txt": "exit"}
+    marks = {name: tmp_path / f"ended-{name}" for name in ends}
+    texts |= {name: f"{how} {marks[name]} {os.getpid()}" for name, how in ends.items()}
+    sink, made, engine = failing(tmp_path, texts, {**where, "deaths": 2})
     source, stages = made()
-    assert len(sync(source, sink, stages, KEEP, engine=engine).created) == 20
-    assert (tmp_path / "killed").exists()
+
+    report = sync(source, sink, stages, KEEP, engine=engine)
+
+    assert len(report.created) == 17
+    for (name, reason), how in zip(
+        report.quarantined, ("killed by SIGSEGV", "killed by SIGKILL", "exit code 7"), strict=True
+    ):
+        assert reason.startswith(
+            f"{name}: it ended the process that worked on it, 2 times ({how})"
+        ), reason
+        assert marks[name].read_text().splitlines() == [ends[name]] * 2
+    if "address" in where:
+        return
+    assert not sync(source, sink, stages, KEEP, engine=engine).work["read"], "it is left alone"
+
+    # Changed, it is tried again, and never in the syncing process, however few documents there are.
+    fakes.write(tmp_path / "docs", {"13.txt": f"{texts['13.txt']} again", "12.txt": "mended"})
+    engine = DaftEngine(made, min_documents=100, deaths=1)
+    report = sync(source, sink, stages, KEEP, engine=engine)
+    assert report.created == ()
+    assert report.updated == ("12.txt",)
+    assert [name for name, _ in report.quarantined] == ["04.txt", "13.txt"]
+    assert len(marks["13.txt"].read_text().splitlines()) == 3
+
+
+def test_a_worker_that_ends_before_it_begins_stops_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink, made, _ = failing(tmp_path, {"a.txt": "one", "b.txt": "two"}, {})
+    source, stages = made()
+    with pytest.raises(OperatorError, match=r"ended before it could begin \(exit code 9\)"):
+        sync(source, sink, stages, KEEP, engine=DaftEngine(engine_parts.ended))
+    # It ends before it has said anything at all: every worker's interpreter, no other's.
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site/sitecustomize.py").write_text(
+        "import sys\n"
+        "if any('engines.process' in a or 'udf_worker' in a for a in sys.orig_argv):\n"
+        "    sys.exit('no such library')\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    with pytest.raises(OperatorError, match="could begin .*exit code 1: no such library"):
+        sync(source, sink, stages, KEEP, engine=DaftEngine(made))
+    assert not sink.ledger()
+
+
+def test_a_cluster_that_cannot_be_reached_is_named(tmp_path: Path) -> None:
+    sink, made, _ = failing(tmp_path, {"a.txt": "one"}, {})
+    source, stages = made()
+    with socket.create_server(("127.0.0.1", 0)) as deaf:  # it lets anybody in and never answers
+        address = f"127.0.0.1:{deaf.getsockname()[1]}"
+        engine = DaftEngine(made, runner="ray", address=address, start_seconds=4)
+        with pytest.raises(engine_module.EngineFailed, match="no answer in 4 s") as deaf_one:
+            sync(source, sink, stages, KEEP, engine=engine)
+    engine = DaftEngine(made, runner="ray", address=address)
+    with pytest.raises(engine_module.EngineFailed, match="Connection refused") as refused:
+        sync(source, sink, stages, KEEP, engine=engine)
+    for error in (deaf_one, refused):
+        assert f"cluster at {address} (etl.engine.address) cannot be used" in str(error.value)
+        assert "a.txt" not in str(error.value)
+    assert not sink.ledger()
 
 
 def test_a_killed_driver_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -300,8 +359,10 @@ def test_the_wiring_knows_its_engines(repo_root: Path) -> None:
         return build(load_config(repo_root / "config", overrides=named)).engine
 
     assert isinstance(engine(), LocalEngine)
-    far = engine(kind="daft", runner="ray", address="ray://head:10001", workers=9)
-    assert (far.runner, far.address, far.workers) == ("ray", "ray://head:10001", 9)
+    far = engine(kind="daft", runner="ray", address="head:6379", workers=9, deaths=2)
+    assert (far.runner, far.address, far.workers, far.deaths) == ("ray", "head:6379", 9, 2)
+    with pytest.raises(ConfigError, match=r"etl.engine.address: ray://.*give .* HOST:6379"):
+        engine(kind="daft", runner="ray", address="ray://head:10001")
     with pytest.raises(ConfigError, match="did you mean 'daft'"):
         engine(kind="dafft")
 

@@ -11,15 +11,19 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import socket
 import sys
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from agentops_ref.etl.engines.worker import Worker
+from agentops_ref.etl.engines.process import WorkerProcess
 
 Runner = Literal["native", "ray"]
+REACH_SECONDS = 10
+"""For a machine to answer at all."""
+_LOCAL = {"address": "local", "include_dashboard": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,28 +45,31 @@ class Job:
     """Worker processes; None is one a processor."""
     batch: int
     """Documents that a worker takes at a time."""
+    deaths: int
+    """Processes that a document may end before it is quarantined."""
     options: Mapping[str, Any]
     """For `ray.init`."""
 
 
-def lines(job: Job) -> Iterator[str]:
+def lines(job: Job, processors: int) -> Iterator[str]:
     """Yield one line per task as the workers write them, in the order of the tasks."""
     import daft
     from daft import DataType, Series
 
-    processors = _connect(job)
     count = -(-len(job.tasks) // job.batch)
 
-    @daft.cls(max_concurrency=min(job.workers or processors, count), use_process=True)
+    # On this machine an instance is a thread of the driver, on Ray an actor; either way the
+    # documents are in another process, which they may end.
+    @daft.cls(max_concurrency=min(job.workers or processors, count), use_process=False)
     class Drafter:
-        def __init__(self, parts: bytes, listed: dict[str, Any], recipe: str) -> None:
-            self.worker = Worker(parts, listed, recipe)
+        def __init__(self, parts: bytes, listed: dict[str, Any], recipe: str, deaths: int) -> None:
+            self.worker = WorkerProcess(parts, listed, recipe, deaths)
 
         @daft.method.batch(return_dtype=DataType.string(), batch_size=job.batch)
         def draft(self, tasks: Series) -> list[str]:
             return self.worker.draft(tasks.to_pylist())
 
-    drafter: Any = Drafter(job.parts, job.listed, job.recipe)
+    drafter: Any = Drafter(job.parts, job.listed, job.recipe, job.deaths)
     table = daft.from_pydict({"task": list(job.tasks)})
     if job.runner == "ray":
         table = table.into_partitions(count)  # a partition is what a worker is sent
@@ -79,10 +86,20 @@ def _connect(job: Job) -> int:
         return usable_processors()
     import ray
 
-    given = {"address": job.address} if job.address else {"include_dashboard": False}
+    # Without an address, Ray would take the one in RAY_ADDRESS.
+    given = {"address": job.address} if job.address else _LOCAL
+    if job.address:
+        _reach(job.address)
     ray.init(**{"log_to_driver": False, **given, **job.options})
     daft.set_runner_ray()
     return max(1, int(ray.cluster_resources().get("CPU", 1)))  # type: ignore[no-untyped-call]
+
+
+def _reach(address: str) -> None:
+    """Raise `OSError` if nobody listens there, which Ray takes far longer to find out."""
+    host, _, port = address.rpartition(":")
+    if port.isdigit():  # not "auto"
+        socket.create_connection((host.strip("[]"), int(port)), REACH_SECONDS).close()
 
 
 def usable_processors() -> int:
@@ -93,13 +110,15 @@ def usable_processors() -> int:
 
 
 def main() -> None:
-    """Read a pickled `Job`, write its lines, and why some are missing if that is so."""
+    """Read a pickled `Job`; write that it has begun, its lines, and why some are missing if so."""
     job: Job = pickle.load(sys.stdin.buffer)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with open(job.out, "w", encoding="ascii", buffering=1) as out:  # noqa: PTH123
         written = 0
         try:
-            for line in lines(job):
+            processors = _connect(job)
+            out.write(f"{json.dumps({'begun': processors})}\n")
+            for line in lines(job, processors):
                 out.write(f"{line}\n")
                 written += 1
             reason = f"{len(job.tasks) - written} drafts are missing"
