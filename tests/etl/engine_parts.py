@@ -24,7 +24,7 @@ def parse(name: str, data: bytes) -> tuple[Element, ...]:
         if not mark.exists():
             mark.touch()
             os.kill(os.getpid(), signal.SIGKILL)
-    if data.startswith((b"exit ", b"segfault ", b"sigkill ")):
+    if data.startswith((b"exit ", b"segfault ")):
         _end_this_process(*data.decode().split()[:3])
     if data.startswith(b"pid"):
         return (Element("text", str(os.getpid())),)
@@ -38,9 +38,7 @@ def _end_this_process(how: str, mark: str, but: str) -> None:
         file.write(f"{how}\n")
     if how == "exit":
         os._exit(7)
-    if how == "segfault":
-        ctypes.string_at(0)
-    os.kill(os.getpid(), signal.SIGKILL)
+    ctypes.string_at(0)
 
 
 def parts(docs: str, cache: str | None, parser: str = "1") -> tuple[Source, Stages]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import queue
 import socket
 import sys
 import threading
@@ -55,24 +56,37 @@ def lines(job: Job, processors: int) -> Iterator[str]:
     """Yield one line per task as the workers write them, in the order of the tasks."""
     import daft
     from daft import DataType, Series
+    from daft.daft import set_compute_runtime_num_worker_threads
 
     count = -(-len(job.tasks) // job.batch)
+    at_once = min(job.workers or processors, count)
+    on_ray = job.runner == "ray"
+    if not on_ray:
+        set_compute_runtime_num_worker_threads(at_once)
 
-    # On this machine an instance is a thread of the driver, on Ray an actor; either way the
-    # documents are in another process, which they may end.
-    @daft.cls(max_concurrency=min(job.workers or processors, count), use_process=False)
+    # On Ray there are as many instances, each in an actor; here there is one, and as many threads
+    # that call it. (With `max_concurrency` Daft would put them into processes here too, and wait
+    # for ever for one that ends before it connects.)
+    @daft.cls(use_process=False, max_concurrency=at_once if on_ray else None)
     class Drafter:
-        def __init__(self, parts: bytes, listed: dict[str, Any], recipe: str, deaths: int) -> None:
-            self.worker = WorkerProcess(parts, listed, recipe, deaths)
+        def __init__(self, workers: int, *given: Any) -> None:
+            self.free: queue.SimpleQueue[WorkerProcess] = queue.SimpleQueue()
+            for _ in range(workers):
+                self.free.put(WorkerProcess(*given))
 
         @daft.method.batch(return_dtype=DataType.string(), batch_size=job.batch)
         def draft(self, tasks: Series) -> list[str]:
-            return self.worker.draft(tasks.to_pylist())
+            worker = self.free.get()
+            try:
+                return worker.draft(tasks.to_pylist())
+            finally:
+                self.free.put(worker)
 
-    drafter: Any = Drafter(job.parts, job.listed, job.recipe, job.deaths)
+    given = job.parts, job.listed, job.recipe, job.deaths
+    drafter: Any = Drafter(1 if on_ray else at_once, *given)
     table = daft.from_pydict({"task": list(job.tasks)})
-    if job.runner == "ray":
-        table = table.into_partitions(count)  # a partition is what a worker is sent
+    if on_ray:
+        table = table.into_partitions(count)  # a partition is what an actor is sent
     for row in table.select(drafter.draft(table["task"]).alias("line")).iter_rows():
         yield row["line"]
 

@@ -59,8 +59,7 @@ class WorkerProcess:
 
     def close(self) -> None:
         """End the process; whatever it made has been returned or is in the cache."""
-        if self._process is not None:
-            self._process.end()
+        self._end()
 
     def _line(self, line: str) -> str:
         number, task = wire.read_task(line)
@@ -71,20 +70,23 @@ class WorkerProcess:
                 return wire.error_line(number, OperatorError(self._broken))
             if made := process.ask(f"{line}\n".encode("ascii")):
                 return made
-            how = process.end()
+            how = self._end()
         return wire.draft_line(number, given_up(task, self._recipe, self._reason(task, how)))
 
     def _ready(self) -> _Process | None:
         """Return the process, a new one if it ended; None if none can be had, as `_broken` says."""
-        if self._process is not None and not self._process.ended:
-            return self._process
-        if not self._broken:
+        if self._process is not None and self._process.ended:
+            self._end()  # between two documents, so that it is the fault of neither
+        if self._process is None and not self._broken:
             self._process = _Process()
-            if self._process.ask(self._given) == READY:
-                return self._process
-            how = self._process.end()
-            self._broken = f"a worker's process ended before it could begin ({how})"
-        return None
+            if self._process.ask(self._given) != READY:
+                self._broken = f"a worker's process ended before it could begin ({self._end()})"
+        return self._process
+
+    def _end(self) -> str:
+        """End the process, if there is one, and return how it ended."""
+        process, self._process = self._process, None
+        return process.end() if process is not None else ""
 
     def _reason(self, task: Task, how: str) -> str:
         times = "once" if self._deaths == 1 else f"{self._deaths} times"
