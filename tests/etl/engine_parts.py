@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import time
 from pathlib import Path
 
 from agentops_ref.errors import MissingExtra
@@ -24,7 +25,7 @@ def parse(name: str, data: bytes) -> tuple[Element, ...]:
         if not mark.exists():
             mark.touch()
             os.kill(os.getpid(), signal.SIGKILL)
-    if data.startswith((b"exit ", b"segfault ")):
+    if data.startswith((b"exit ", b"segfault ", b"parent ")):
         _end_this_process(*data.decode().split()[:3])
     if data.startswith(b"pid"):
         return (Element("text", str(os.getpid())),)
@@ -38,6 +39,9 @@ def _end_this_process(how: str, mark: str, but: str) -> None:
         file.write(f"{how}\n")
     if how == "exit":
         os._exit(7)
+    if how == "parent":
+        os.kill(os.getppid(), signal.SIGKILL)
+        time.sleep(60)
     ctypes.string_at(0)
 
 

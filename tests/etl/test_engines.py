@@ -246,6 +246,22 @@ def test_a_document_that_ends_its_worker_is_quarantined(
     assert len(marks["13.txt"].read_text().splitlines()) == 3
 
 
+@pytest.mark.slow
+def test_ray_is_not_let_to_try_for_ever(tmp_path: Path, ray_address: str) -> None:
+    """Where an actor itself is ended, as Ray does when memory runs short."""
+    texts = {f"{n:02d}.txt": f"text {n}" for n in range(8)}
+    texts["05.txt"] = f"parent {tmp_path / 'ended'} {os.getpid()}"
+    where = {"runner": "ray", "address": ray_address, "deaths": 1}
+    sink, made, engine = failing(tmp_path, texts, where)
+    source, stages = made()
+    with pytest.raises(
+        engine_module.EngineFailed, match=r"1 of Ray's workers .*: 04.txt, 05.txt\."
+    ):
+        sync(source, sink, stages, KEEP, engine=engine)
+    assert (tmp_path / "ended").read_text().split() == ["parent"]
+    assert not sink.ledger()
+
+
 def test_a_worker_that_ends_before_it_begins_stops_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,13 +12,16 @@ import json
 import os
 import pickle
 import queue
+import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from agentops_ref.etl.engines import wire
 from agentops_ref.etl.engines.process import WorkerProcess
 
 Runner = Literal["native", "ray"]
@@ -69,26 +72,71 @@ def lines(job: Job, processors: int) -> Iterator[str]:
     # for ever for one that ends before it connects.)
     @daft.cls(use_process=False, max_concurrency=at_once if on_ray else None)
     class Drafter:
-        def __init__(self, workers: int, *given: Any) -> None:
+        def __init__(
+            self,
+            begun: Any,
+            workers: int,
+            parts: bytes,
+            listed: dict[str, Any],
+            recipe: str,
+            deaths: int,
+        ) -> None:
+            self.begun, self.deaths = begun, deaths
             self.free: queue.SimpleQueue[WorkerProcess] = queue.SimpleQueue()
             for _ in range(workers):
-                self.free.put(WorkerProcess(*given))
+                self.free.put(WorkerProcess(parts, listed, recipe, deaths))
 
         @daft.method.batch(return_dtype=DataType.string(), batch_size=job.batch)
         def draft(self, tasks: Series) -> list[str]:
+            lines = tasks.to_pylist()
+            if self.begun is not None and (reason := _too_often(self.begun, lines, self.deaths)):
+                return [wire.failed_line(reason)] * len(lines)
             worker = self.free.get()
             try:
-                return worker.draft(tasks.to_pylist())
+                return worker.draft(lines)
             finally:
                 self.free.put(worker)
 
     given = job.parts, job.listed, job.recipe, job.deaths
-    drafter: Any = Drafter(1 if on_ray else at_once, *given)
+    drafter: Any = Drafter(_begun() if on_ray else None, 1 if on_ray else at_once, *given)
     table = daft.from_pydict({"task": list(job.tasks)})
     if on_ray:
         table = table.into_partitions(count)  # a partition is what an actor is sent
     for row in table.select(drafter.draft(table["task"]).alias("line")).iter_rows():
         yield row["line"]
+
+
+def _begun() -> Any:
+    """Return an actor that counts how often a batch was begun.
+
+    A document may end its own process and no more. But an actor also ends if Ray finds that memory
+    runs short, or with its machine; then Daft has its batch done again, however often that was.
+    """
+    import ray
+
+    class Begun:
+        def __init__(self) -> None:
+            self.times: Counter[str] = Counter()
+
+        def add(self, batch: str) -> int:
+            self.times[batch] += 1
+            return self.times[batch]
+
+    return ray.remote(num_cpus=0)(Begun).remote()
+
+
+def _too_often(begun: Any, lines: Sequence[str], deaths: int) -> str:
+    """Return why a batch is not begun once more; empty if it is."""
+    import ray
+
+    if ray.get(begun.add.remote(lines[0])) <= deaths:
+        return ""
+    names = ", ".join(wire.read_task(line)[1].document for line in lines)
+    return (
+        f"{deaths} of Ray's workers ended while they had these documents: {names}. Which of them it "
+        "was, if any, cannot be told: Ray ends workers when memory runs short, and its log says so. "
+        "Then set etl.engine.workers lower, so that each has more, or exclude a document"
+    )
 
 
 def _connect(job: Job) -> int:
@@ -139,11 +187,13 @@ def main() -> None:
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
         if written < len(job.tasks):
-            out.write(f"{json.dumps({'failed': reason})}\n")
+            out.write(f"{wire.failed_line(reason)}\n")
     os._exit(0)  # what is left is to tear down workers and Ray's daemons, which end with this
 
 
 def _end_with_parent() -> None:
     """Standard input is closed when the sync ends, in whatever way."""
     sys.stdin.buffer.read()
+    if os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)  # the workers, and the daemons of a Ray that was started here
     os._exit(1)
