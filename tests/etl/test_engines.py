@@ -277,7 +277,7 @@ def test_a_worker_that_ends_before_it_begins_stops_the_run(
         "    sys.exit('no such library')\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
-    with pytest.raises(OperatorError, match="could begin .*exit code 1: .*no such library"):
+    with pytest.raises(OperatorError, match=r"could begin .*exit code 1: .*no such library"):
         sync(source, sink, stages, KEEP, engine=DaftEngine(made))
     assert not sink.ledger()
 

@@ -133,9 +133,9 @@ def _too_often(begun: Any, lines: Sequence[str], deaths: int) -> str:
         return ""
     names = ", ".join(wire.read_task(line)[1].document for line in lines)
     return (
-        f"{deaths} of Ray's workers ended while they had these documents: {names}. Which of them it "
-        "was, if any, cannot be told: Ray ends workers when memory runs short, and its log says so. "
-        "Then set etl.engine.workers lower, so that each has more, or exclude a document"
+        f"{deaths} of Ray's workers ended while they had these documents: {names}. Which of them "
+        "it was, if any, cannot be told: Ray ends workers when memory runs short, and its log says "
+        "so. Then set etl.engine.workers lower, so that each has more, or exclude a document"
     )
 
 
