@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -17,7 +18,9 @@ from tests.etl import fakes
 
 
 def parse(name: str, data: bytes) -> tuple[Element, ...]:
-    """Parse as the fake does, and fail in further ways that a text can ask for."""
+    """Parse as the fake does, noisily, and fail in further ways that a text can ask for."""
+    print("a library that prints", flush=True)
+    print("parsing", name, file=sys.stderr)
     if data.startswith(b"missing model"):
         raise MissingExtra("a-model", "ocr")
     if data.startswith(b"kill once "):

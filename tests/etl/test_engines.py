@@ -229,7 +229,7 @@ def test_a_document_that_ends_its_worker_is_quarantined(
     assert len(report.created) == 18
     reasons = dict(report.quarantined)
     for name, how in ("04.txt", "killed by SIGSEGV"), ("13.txt", "exit code 7"):
-        said = f"{name}: it ended the process that worked on it, 2 times ({how})"
+        said = f"{name}: it ended the process that worked on it, 2 times ({how}: parsing {name})"
         assert reasons.pop(name).startswith(said)
         assert marks[name].read_text().splitlines() == [ends[name]] * 2
     assert not reasons

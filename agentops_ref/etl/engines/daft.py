@@ -169,7 +169,7 @@ class DaftEngine:
                 return  # nobody waits for the workers' end
 
     def _unstarted(self, reason: str) -> str:
-        if self.address is None:
+        if self.runner == "native" or self.address is None:
             return f"the engine (daft, {self.runner}) could not be started: {reason}"
         return (
             f"the Ray cluster at {self.address} (etl.engine.address) cannot be used: {reason}. "

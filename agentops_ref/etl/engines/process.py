@@ -78,7 +78,11 @@ class WorkerProcess:
         if self._process is not None and self._process.ended:
             self._end()  # between two documents, so that it is the fault of neither
         if self._process is None and not self._broken:
-            self._process = _Process()
+            try:
+                self._process = _Process()
+            except OSError as error:
+                self._broken = f"a worker's process cannot be started: {error}"
+                return None
             if self._process.ask(self._given) != READY:
                 self._broken = f"a worker's process ended before it could begin ({self._end()})"
         return self._process
@@ -101,7 +105,8 @@ class _Process:
     """A process that runs `main`."""
 
     def __init__(self) -> None:
-        self._words = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `end`)
+        # Its position is common to both processes, so that a buffer here would be in the way.
+        self._words = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 (closed by `end`)
         path = os.pathsep.join(entry for entry in sys.path if entry)
         self._process = subprocess.Popen(
             [sys.executable, "-c", PROGRAM],
@@ -119,8 +124,8 @@ class _Process:
         """Return the line that answers; empty if the process ended instead."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._words.seek(0)  # for both processes: what was said before is no longer of interest
-        self._words.truncate()
+        self._words.seek(0)
+        self._words.truncate()  # what was said of another document is no longer of interest
         with suppress(BrokenPipeError):  # then there is nothing to read either
             self._process.stdin.write(what)
             self._process.stdin.flush()
@@ -143,10 +148,13 @@ class _Process:
 
 
 def ending(code: int, said: str) -> str:
-    """Return how a process ended (its exit code, negative for a signal) and its last line."""
+    """Return how a process ended and the last line that it said.
+
+    A negative exit code is a signal's. A line past 300 characters is cut.
+    """
     how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
     lines = [line for line in said.splitlines() if line.strip()]
-    return f"{how}: {lines[-1].strip()}" if lines else how
+    return f"{how}: {lines[-1].strip()[:300]}" if lines else how
 
 
 def main() -> None:
