@@ -265,6 +265,8 @@ class EngineConfig(_Section):
     address: str | None
     workers: int | None = Field(gt=0)
     batch: int = Field(gt=0)
+    deaths: int = Field(gt=0)
+    start_seconds: float = Field(gt=0)
     min_documents: int = Field(ge=0)
     options: dict[str, Any]
 

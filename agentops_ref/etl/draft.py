@@ -74,14 +74,14 @@ def draft(source: Source, stages: Stages, task: Task) -> Draft:
     except FileNotFoundError as error:
         if old is None:
             return Draft(name, None)
-        return _failed(task, "", old.content_hash, stages, str(error))
+        return _failed(task, "", old.content_hash, stages.recipe, str(error))
     except DocumentError as error:
-        return _failed(task, fingerprint, content, stages, str(error))
+        return _failed(task, fingerprint, content, stages.recipe, str(error))
     except (AgentOpsError, ImportError, MemoryError):
         raise  # not the document's fault: a missing model, a wrong call
     except Exception as error:
         # Unreadable just now, or a parser's bug: the others go on, this one is retried each time.
-        return _failed(task, "", content, stages, f"{type(error).__name__}: {error}")
+        return _failed(task, "", content, stages.recipe, f"{type(error).__name__}: {error}")
     entry = LedgerEntry(name, fingerprint, made.content_hash, stages.recipe, len(made.chunks))
     return Draft(name, entry, made.chunks, made.profile)
 
@@ -93,10 +93,15 @@ def drafted_elsewhere(source: Source, stages: Stages, task: Task) -> Draft:
     return replace(made, work=dict(stages.work - before))
 
 
-def _failed(task: Task, fingerprint: str, content: str, stages: Stages, reason: str) -> Draft:
+def given_up(task: Task, recipe: str, reason: str) -> Draft:
+    """Return the draft of a document that no process can work on; it is left alone as it is now."""
+    return _failed(task, task.fingerprint, "", recipe, reason)
+
+
+def _failed(task: Task, fingerprint: str, content: str, recipe: str, reason: str) -> Draft:
     # The old chunks stay: a file that cannot be read is far more often a broken upload than a
     # withdrawal, and nothing may leave the index but by a deliberate deletion. The error stands in
     # the ledger and in every report until the document is mended or deleted.
     chunks = task.old.chunks if task.old else 0
-    entry = LedgerEntry(task.document, fingerprint, content, stages.recipe, chunks, error=reason)
+    entry = LedgerEntry(task.document, fingerprint, content, recipe, chunks, error=reason)
     return Draft(task.document, entry, quarantined=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
 import os
 import pickle
 import signal
@@ -16,11 +17,11 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from agentops_ref.errors import MissingExtra, OperatorError
-from agentops_ref.etl.draft import Draft, Task
+from agentops_ref.errors import ConfigError, MissingExtra, OperatorError
+from agentops_ref.etl.draft import Draft, Task, draft
 from agentops_ref.etl.engines import wire
-from agentops_ref.etl.engines.base import LocalEngine
 from agentops_ref.etl.engines.driver import Job, Runner
+from agentops_ref.etl.engines.process import WorkerProcess, ending, is_dangerous
 from agentops_ref.etl.engines.worker import Parts
 from agentops_ref.etl.sources import Source
 from agentops_ref.etl.sources.base import listed
@@ -50,10 +51,19 @@ class DaftEngine:
         Processes; None is one for each processor of the machine or cluster.
     batch
         Documents that a worker takes at a time.
+    deaths
+        Worker processes that a document may end before it is quarantined.
+    start_seconds
+        In which the engine must have started, or have been reached.
     min_documents
         With fewer to do than this, the plain loop does them, and Daft is not even imported.
     options
         Passed to ``ray.init``.
+
+    Raises
+    ------
+    ConfigError
+        The address is one of Ray's client, which is not supported.
     """
 
     def __init__(
@@ -64,11 +74,20 @@ class DaftEngine:
         address: str | None = None,
         workers: int | None = None,
         batch: int = 16,
+        deaths: int = 3,
+        start_seconds: float = 120,
         min_documents: int = 0,
         options: Mapping[str, Any] | None = None,
     ) -> None:
+        if address is not None and "://" in address:
+            raise ConfigError(
+                f"etl.engine.address: {address} is an address for Ray's client, which the engine "
+                "does not use: give the cluster's own, HOST:6379, on a machine that its machines "
+                "can reach, or run the sync on one of them with etl.engine.address=auto"
+            )
         self.parts, self.runner, self.address = parts, runner, address
         self.workers, self.batch, self.min_documents = workers, batch, min_documents
+        self.deaths, self.start_seconds = deaths, start_seconds
         self.options = dict(options or {})
 
     def draft(
@@ -81,10 +100,10 @@ class DaftEngine:
         MissingExtra
             Daft or Ray is not installed.
         EngineFailed
-            A worker was killed, a cluster cannot be reached. What was parsed is in the cache.
+            The engine ended, or a cluster cannot be reached. What was parsed is in the cache.
         """
         if len(tasks) < self.min_documents or not tasks:
-            yield from LocalEngine().draft(source, stages, tasks)
+            yield from self._here(source, stages, tasks)
             return
         for library in ("daft", "ray")[: 1 + (self.runner == "ray")]:
             if importlib.util.find_spec(library) is None:
@@ -101,20 +120,43 @@ class DaftEngine:
                 self.address,
                 self.workers,
                 self.batch,
+                self.deaths,
                 self.options,
             )
-            with _started(job, place / "log") as process, closing(_lines(process, job)) as lines:
+            with (
+                _started(job, place / "log") as process,
+                closing(_lines(process, job, self.start_seconds)) as lines,
+            ):
                 yield from self._drafts(lines, stages, tasks)
+
+    def _here(
+        self, source: Source, stages: Stages, tasks: Sequence[Task]
+    ) -> Generator[Draft, None, None]:
+        """Draft in this process, but for documents that are known to end the one they are in."""
+        for task in tasks:
+            if not is_dangerous(task):
+                yield draft(source, stages, task)
+                continue
+            given = pickle.dumps(self.parts), listed(source), stages.recipe, self.deaths
+            with closing(WorkerProcess(*given)) as worker:
+                lines = (json.loads(line) for line in worker.draft([wire.task_line(0, task)]))
+                yield from self._drafts(lines, stages, [task])
 
     def _drafts(
         self, lines: Iterator[dict[str, Any]], stages: Stages, tasks: Sequence[Task]
     ) -> Generator[Draft, None, None]:
         """Yield drafts in the order of their tasks, whatever order the lines are in."""
         early: dict[int, Draft] = {}
-        done = 0
+        begun, done = False, 0
         for line in lines:
+            if "begun" in line:
+                begun = True
+                continue
             if "failed" in line:
-                raise EngineFailed(self._failure(line["failed"], done, tasks))
+                reason = str(line["failed"])
+                raise EngineFailed(
+                    self._failed(reason, done, len(tasks)) if begun else self._unstarted(reason)
+                )
             if "error" in line:
                 raise wire.read_error(line["error"])
             early[line["number"]] = wire.read_draft(line["draft"])
@@ -126,13 +168,19 @@ class DaftEngine:
             if done == len(tasks):
                 return  # nobody waits for the workers' end
 
-    def _failure(self, reason: str, done: int, tasks: Sequence[Task]) -> str:
-        after = tasks[done].document if done < len(tasks) else "the last document"
+    def _unstarted(self, reason: str) -> str:
+        if self.runner == "native" or self.address is None:
+            return f"the engine (daft, {self.runner}) could not be started: {reason}"
         return (
-            f"the engine (daft, {self.runner}) ended after {done} of {len(tasks)} documents, at "
-            f"{after} or one of the next: {reason}. The index is as it was, and what was parsed is "
-            "in the cache: sync again. If it ends there again, that document is too much for a "
-            "worker: exclude it, or set etl.engine.workers lower so that each has more memory"
+            f"the Ray cluster at {self.address} (etl.engine.address) cannot be used: {reason}. "
+            "See that it runs there, that this machine may reach it, and that both have the same "
+            "versions and token"
+        )
+
+    def _failed(self, reason: str, done: int, total: int) -> str:
+        return (
+            f"the engine (daft, {self.runner}) ended after {done} of {total} documents: {reason}. "
+            "The index is as it was, and what was parsed is in the cache: sync again"
         )
 
 
@@ -178,16 +226,22 @@ def _stdin(process: subprocess.Popen[bytes]) -> IO[bytes]:
     return process.stdin
 
 
-def _lines(process: subprocess.Popen[bytes], job: Job) -> Generator[dict[str, Any], None, None]:
+def _lines(
+    process: subprocess.Popen[bytes], job: Job, start_seconds: float
+) -> Generator[dict[str, Any], None, None]:
     """Yield what the driver writes, as it grows; if it ends too early, ``failed`` and why."""
+    latest = time.monotonic() + start_seconds
     with open(job.out, encoding="ascii") as file:  # noqa: PTH123
-        begun = ""
+        part = ""
         while True:
             ended = process.poll() is not None  # asked first: what it wrote is there by now
-            begun += file.readline()
-            if begun.endswith("\n"):
-                yield json.loads(begun)
-                begun = ""
+            part += file.readline()
+            if part.endswith("\n"):
+                yield json.loads(part)
+                part, latest = "", math.inf
+            elif time.monotonic() > latest:
+                yield {"failed": f"no answer in {start_seconds:g} s (etl.engine.start_seconds)"}
+                return
             elif ended:
                 yield {"failed": _last_words(process, Path(job.out).with_name("log"))}
                 return
@@ -196,7 +250,4 @@ def _lines(process: subprocess.Popen[bytes], job: Job) -> Generator[dict[str, An
 
 
 def _last_words(process: subprocess.Popen[bytes], log: Path) -> str:
-    code = process.wait()
-    how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-    said = [line for line in log.read_text("utf-8", "replace").splitlines() if line.strip()]
-    return f"its driver ended ({how}){': ' + said[-1].strip() if said else ''}"
+    return f"its driver ended ({ending(process.wait(), log.read_text('utf-8', 'replace'))})"

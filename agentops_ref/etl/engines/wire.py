@@ -48,6 +48,11 @@ def error_line(number: int, error: BaseException) -> str:
     return json.dumps({"number": number, "error": {"kinds": kinds, "message": str(error)}})
 
 
+def failed_line(reason: str) -> str:
+    """Write why the engine itself cannot go on."""
+    return json.dumps({"failed": reason})
+
+
 def read_error(fields: dict[str, Any]) -> Exception:
     """Return the error as it was raised, or as the nearest class that is known here.
 

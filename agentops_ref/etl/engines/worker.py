@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from agentops_ref.errors import OperatorError
@@ -17,7 +18,7 @@ Parts = Callable[[], tuple[Source, Stages]]
 
 
 class Worker:
-    """Makes its source and stages at its first task, and keeps them.
+    """Makes its source and stages at its first task or when it is set up, and keeps them.
 
     Parameters
     ----------
@@ -33,6 +34,11 @@ class Worker:
         self._pickled, self._listed, self._recipe = parts, listed, recipe
         self._made: tuple[Source, Stages] | None = None
         self._stopped = False
+
+    def set_up(self) -> None:
+        """Make them now; if that fails, the first task says why."""
+        with suppress(Exception):
+            self._parts()
 
     def draft(self, lines: Sequence[str]) -> list[str]:
         """Return a line for each task; never raises.
