@@ -29,6 +29,7 @@ from agentops_ref.settings import (
     AgentConfig,
     EtlConfig,
     EvalsConfig,
+    MemoryConfig,
     ModelsConfig,
     PathsConfig,
     RetrievalConfig,
@@ -71,6 +72,10 @@ class Config:
     @property
     def agent(self) -> AgentConfig:
         return self.settings.agent
+
+    @property
+    def memory(self) -> MemoryConfig:
+        return self.settings.memory
 
     @property
     def tracking(self) -> TrackingConfig:

@@ -26,6 +26,7 @@ from agentops_ref.tracing import MlflowTracer, SpanLine, trace_lines
 
 if TYPE_CHECKING:
     from agentops_ref.agents.chain import Agent
+    from agentops_ref.agents.memory.build import Memory
     from agentops_ref.etl import AuditReport, Plan
     from agentops_ref.etl.extract import Extracted, Extractor, ExtractReport
     from agentops_ref.etl.quality import Check
@@ -540,6 +541,22 @@ class App:
         from agentops_ref.models.factory import usage_of
 
         return usage_of(message, self.config.models.chat)
+
+    @cached_property
+    def memory(self) -> Memory:
+        """Conversations, and facts about customers and technicians; see `agents.memory`."""
+        from agentops_ref.agents.memory.build import Memory
+
+        return Memory(
+            self.config.memory,
+            chat=lambda: self.chat,
+            embeddings=lambda: self.embeddings,
+            prompts=self.config.prompts,
+            path=self.config.path,
+            load=partial(load, "migration"),
+            usage_of=self.usage_of,
+            tracer=self.tracer,
+        )
 
     # --- evaluation -----------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from agentops_ref.apps.cli import (
     doctor,
     evals,
     ingest,
+    memory,
     models,
     record,
     search,
@@ -33,7 +34,7 @@ def cli() -> None:
 
 for part in (tour.tour, ask.ask, search.search, doctor.doctor, corpus.corpus):
     cli.add_command(part)
-for group in (ingest.ingest, tables.tables, evals.evaluation):
+for group in (ingest.ingest, tables.tables, memory.memory, evals.evaluation):
     cli.add_command(group)
 for group in (models.models, record.record, config.config):
     cli.add_command(group)
