@@ -30,7 +30,11 @@ class Ask:
     tracer: Tracer = field(default_factory=NoTracer)
 
     def __call__(
-        self, *, schema: Mapping[str, Any] | None = None, limits: Limits | None = None, **values: str
+        self,
+        *,
+        schema: Mapping[str, Any] | None = None,
+        limits: Limits | None = None,
+        **values: str,
     ) -> tuple[str, Usage]:
         """Fill the prompt and return the model's text; with a schema, it is JSON of it.
 

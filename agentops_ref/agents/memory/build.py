@@ -100,7 +100,7 @@ class Memory:
         attributes = {
             name: Attribute(
                 one.about,
-                one.wording and re.compile(one.wording, re.IGNORECASE),
+                None if one.wording is None else re.compile(one.wording, re.IGNORECASE),
                 None if one.days is None else timedelta(days=one.days),
             )
             for name, one in settings.attributes.items()
@@ -131,9 +131,7 @@ class Memory:
         self, message: str, *, tenant: str, subject: str, source: FactSource, asked: str = ""
     ) -> Learned:
         """Read the facts out of a user's message and keep them."""
-        learned = self.learner(
-            message, tenant=tenant, subject=subject, source=source, asked=asked
-        )
+        learned = self.learner(message, tenant=tenant, subject=subject, source=source, asked=asked)
         self.facts.tell(learned.facts)
         return learned
 

@@ -81,9 +81,7 @@ def fact_store(
 class _Facts(ABC):
     """What both stores do in the same way. Statements are written with ``?``."""
 
-    def __init__(
-        self, database: Any, embeddings: Callable[[], Embeddings], clock: Clock
-    ) -> None:
+    def __init__(self, database: Any, embeddings: Callable[[], Embeddings], clock: Clock) -> None:
         self._database, self._make, self._clock = database, embeddings, clock
         self._model: Embeddings | None = None
         self._ready = False
@@ -269,7 +267,9 @@ class SqliteFacts(_Facts):
 
     def _time(self, moment: datetime | None) -> str | None:
         # Of one length, so that texts are ordered as the moments are.
-        return moment and moment.astimezone(UTC).isoformat(timespec="microseconds")
+        if moment is None:
+            return None
+        return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
     def _nearest(
         self, connection: Any, vector: Sequence[float], where: str, values: Sequence[Any], k: int

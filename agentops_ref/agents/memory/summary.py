@@ -17,7 +17,7 @@ from agentops_ref.records import Usage
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
 
-_CODE = re.compile(r"\w*\d(?:[\w.,/:-]*\w)?")
+_CODE = re.compile(r"(?:\w[\w-]*)?\d(?:[\w.,/:-]*\w)?")
 _LONGER = 400
 """Characters by which a rewritten question may be longer than the question."""
 

@@ -239,7 +239,7 @@ class Threads:
         self, thread: str, version: str, values: Mapping[str, Any], *, waiting: bool
     ) -> Mapping[str, Any]:
         at = version
-        chain = []
+        chain: list[Migration] = []
         while at != self.version:
             if at not in self._migrations or len(chain) > len(self._migrations):
                 raise VersionRefused(
@@ -289,6 +289,9 @@ def _waits(held: CheckpointTuple) -> bool:
 
 def _rests(held: CheckpointTuple) -> bool:
     """Whether a checkpoint is one before a turn, after it, or where it waits for a human."""
+    if held.metadata.get("source") == "input":
+        # What was asked is not among the messages yet, which may also be those of an older version.
+        return False
     messages = held.checkpoint["channel_values"].get("messages") or []
     if not messages or _waits(held):
         return True

@@ -57,5 +57,3 @@ class Echo:
         return Answer(
             f"answer to {question}", False, (citation,), usage=Usage(1, 1, 0, 1), model="echo"
         )
-
-

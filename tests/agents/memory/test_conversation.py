@@ -49,7 +49,7 @@ def test_old_turns_become_a_summary_that_the_next_question_is_read_with(
 ) -> None:
     agent = Echo()
     ask, model = talk(
-        database, agent, "q2", "The user is Ann.", "q3", "She has an NL-8.", budget=30
+        database, agent, "q2", "The user is Ann.", "q3", "She has an NL-8.", budget=20
     )
     ask("I am Ann", thread="a")
     second = ask("q2", thread="a")
@@ -64,11 +64,9 @@ def test_old_turns_become_a_summary_that_the_next_question_is_read_with(
 
 
 def test_a_summary_that_fails_loses_nothing(database: Database) -> None:
-    ask, _ = talk(
-        database, Echo(), "q2", ModelError("cut"), "q3", "Notes of two turns.", budget=30
-    )
+    ask, _ = talk(database, Echo(), "q2", ModelError("cut"), "q3", "Notes of two turns.", budget=30)
     ask("q1", thread="a")
-    ask.__call__("a longer second question q2", thread="a")
+    ask("a longer second question q2", thread="a")
     held = ask.threads.read("a")
     assert len(held.messages) == 4
     assert held.summary == ""

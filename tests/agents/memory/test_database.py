@@ -59,12 +59,13 @@ def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
 
 
 def test_a_lock_ends_with_its_holder(database: Database) -> None:
-    with database.one_at_a_time("x", wait=0), database.one_at_a_time("y", wait=0):
-        with (
-            pytest.raises(TransientError, match="x: somebody else is at it for longer than 0"),
-            database.one_at_a_time("x", wait=0),
-        ):
-            pass
+    with (
+        database.one_at_a_time("x", wait=0),
+        database.one_at_a_time("y", wait=0),
+        pytest.raises(TransientError, match="x: somebody else is at it for longer than 0"),
+        database.one_at_a_time("x", wait=0),
+    ):
+        pass
     with database.one_at_a_time("x", wait=0):
         pass
 

@@ -495,4 +495,3 @@ def test_the_model_can_disagree(database: Database) -> None:
             told.agrees()
     finally:
         told.teardown()
-

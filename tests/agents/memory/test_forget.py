@@ -202,5 +202,3 @@ def test_no_row_of_a_deleted_thread_is_left_in_postgres(new_uri: Callable[[str],
             ).fetchone()  # type: ignore[misc]
             assert OTHER in blobs
             assert SECRET not in blobs
-
-
