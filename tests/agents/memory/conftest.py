@@ -1,4 +1,4 @@
-"""A SQLite file and a Postgres server, and a database of its own in them for each test."""
+"""A SQLite file for each test, and a Postgres server with a schema of its own for each."""
 
 from __future__ import annotations
 
@@ -19,28 +19,32 @@ _NUMBERS = itertools.count()
 def postgres() -> Iterator[str]:
     """A server's address, without a database."""
     with postgres_server() as address:
+        with psycopg.connect(f"{address}/postgres", autocommit=True) as connection:
+            connection.execute("CREATE DATABASE memory")
+        with psycopg.connect(f"{address}/memory") as connection:
+            connection.execute("CREATE EXTENSION vector")
         yield address
 
 
 @pytest.fixture
 def new_uri(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], str]:
-    """Return the URL of a new, empty database of a kind."""
+    """Return the URL of a new, empty file or schema."""
 
     def make(kind: str) -> str:
         number = next(_NUMBERS)
         if kind == "sqlite":
             return f"sqlite:///{tmp_path}/memory{number}.db"
         address = request.getfixturevalue("postgres")
-        with psycopg.connect(f"{address}/postgres", autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE memory_{number} TEMPLATE template0")
-        return f"{address}/memory_{number}"
+        with psycopg.connect(f"{address}/memory") as connection:
+            connection.execute(f"CREATE SCHEMA memory_{number}")
+        return f"{address}/memory?options=-csearch_path%3Dmemory_{number},public"
 
     return make
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def uri(request: pytest.FixtureRequest, new_uri: Callable[[str], str]) -> str:
-    """The URL of a new, empty database of each kind."""
+    """The URL of a new, empty file, then schema."""
     return new_uri(request.param)
 
 

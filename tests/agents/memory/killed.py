@@ -53,8 +53,8 @@ class Points:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def turn(uri: str, durability: Durability, at: int | None, told: Path) -> None:
-    """Ask a question; die before the ``at``-th statement, agent's call, or after all of it."""
+def turn(uri: str, thread: str, durability: Durability, at: int | None, told: Path) -> None:
+    """Ask a question; die before the ``at``-th statement, around the agent's call, or at the end."""
     database = open_database(uri)
     threads = Threads(database, version="1", durability=durability)
     points = Points(at)
@@ -73,7 +73,7 @@ def turn(uri: str, durability: Durability, at: int | None, told: Path) -> None:
         _watch(psycopg.Cursor, "execute", points)
         _watch(psycopg.Cursor, "executemany", points)
     with closing(database):
-        conversation("three, of the NL-8?", thread="t", message="m3")
+        conversation("three, of the NL-8?", thread=thread, message="m3")
         points()
     told.write_text(str(points.reached))
 
@@ -83,8 +83,6 @@ def _watch(owner: Any, name: str, points: Points) -> None:
 
     def watched(self: Any, *arguments: Any, **more: Any) -> Any:
         points()
-        result = method(self, *arguments, **more)
-        points()
-        return result
+        return method(self, *arguments, **more)
 
     setattr(owner, name, watched)

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Iterator
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 import pytest
 
-from agentops_ref.agents.memory import Threads, open_database
+from agentops_ref.agents.memory import Database, Threads
 from agentops_ref.agents.memory.threads import Durability
 from tests.agents.memory import killed
 from tests.agents.memory.parts import Echo
@@ -36,9 +35,14 @@ def server() -> Iterator[ForkServerContext]:
 
 
 def run(
-    server: ForkServerContext, uri: str, durability: Durability, at: int | None, told: Path
+    server: ForkServerContext,
+    uri: str,
+    thread: str,
+    durability: Durability,
+    at: int | None,
+    told: Path,
 ) -> int | None:
-    child = server.Process(target=killed.turn, args=(uri, durability, at, told))
+    child = server.Process(target=killed.turn, args=(uri, thread, durability, at, told))
     child.start()
     child.join(TIMEOUT)
     if child.is_alive():
@@ -50,34 +54,30 @@ def run(
     return code
 
 
-def said(uri: str) -> Said:
-    with closing(open_database(uri)) as database:
-        thread = Threads(database, version="1").read("t")
-        return tuple(message.text for message in thread.messages), thread.summary
-
-
-def two_turns(uri: str, durability: Durability) -> None:
-    with closing(open_database(uri)) as database:
-        talk = killed.conversation_of(Threads(database, version="1", durability=durability), Echo())
-        talk("one, of the NL-8?", thread="t", message="m1")
-        talk("two, of the NL-8?", thread="t", message="m2")
-
-
+@pytest.mark.slow
 @pytest.mark.parametrize("durability", ["exit", "sync"])
-@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
 def test_a_killed_turn_is_before_or_after(
     server: ForkServerContext,
-    new_uri: Callable[[str], str],
-    kind: str,
+    database: Database,
+    uri: str,
     durability: Durability,
     tmp_path: Path,
 ) -> None:
-    told = tmp_path / "points"
-    whole = new_uri(kind)
-    two_turns(whole, durability)
-    before = said(whole)
-    assert run(server, whole, durability, None, told) == 0
-    after = said(whole)
+    threads, told = Threads(database, version="1", durability=durability), tmp_path / "points"
+
+    def said(thread: str) -> Said:
+        read = threads.read(thread)
+        return tuple(message.text for message in read.messages), read.summary
+
+    def two_turns(thread: str) -> None:
+        talk = killed.conversation_of(threads, Echo())
+        talk("one, of the NL-8?", thread=thread, message="m1")
+        talk("two, of the NL-8?", thread=thread, message="m2")
+
+    two_turns("whole")
+    before = said("whole")
+    assert run(server, uri, "whole", durability, None, told) == 0
+    after = said("whole")
     # The turn has summarised as well, or this test would say nothing about that.
     assert after[1]
     assert not before[1]
@@ -87,21 +87,20 @@ def test_a_killed_turn_is_before_or_after(
     assert points > 8
     seen = set()
     for at in range(1, points + 1):
-        uri = new_uri(kind)
-        two_turns(uri, durability)
-        assert run(server, uri, durability, at, told) == -signal.SIGKILL
-        found = said(uri)
+        thread = f"killed at {at}"
+        two_turns(thread)
+        assert run(server, uri, thread, durability, at, told) == -signal.SIGKILL
+        found = said(thread)
         assert found in {before, after, *({untrimmed} if durability == "sync" else ())}, at
         seen.add(found)
-        with closing(open_database(uri)) as database:
-            agent = Echo()
-            talk = killed.conversation_of(Threads(database, version="1"), agent)
-            again = talk("three, of the NL-8?", thread="t", message="m3")
-            assert again.text == "answer to three, of the NL-8?"
-            assert again.citations[0].quote == "18 Nm"
-            assert len(agent.asked) == (1 if found == before else 0)  # not asked twice
-            talk("four, of the NL-8?", thread="t", message="m4")
-        texts, _ = said(uri)
+        agent = Echo()
+        talk = killed.conversation_of(threads, agent)
+        again = talk("three, of the NL-8?", thread=thread, message="m3")
+        assert again.text == "answer to three, of the NL-8?"
+        assert again.citations[0].quote == "18 Nm"
+        assert len(agent.asked) == (1 if found == before else 0)  # not asked twice
+        talk("four, of the NL-8?", thread=thread, message="m4")
+        texts, _ = said(thread)
         assert texts.count("three, of the NL-8?") <= 1
         assert texts[-1] == "answer to four, of the NL-8?"
     assert {before, after} <= seen
