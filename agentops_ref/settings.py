@@ -326,6 +326,7 @@ class ThreadsConfig(_Section):
 
 
 class AttributeConfig(_Section):
+    name: str
     about: str
     wording: str | None = None
     days: int | None = Field(default=None, gt=0)
@@ -338,7 +339,7 @@ class AttributeConfig(_Section):
 
 class FactsConfig(_Section):
     prompt: str
-    attributes: dict[str, AttributeConfig]
+    attributes: list[AttributeConfig]
     vague: list[str] = Field(min_length=1)
     keep_vague: bool
     dates: list[str]

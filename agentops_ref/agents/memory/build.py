@@ -98,12 +98,12 @@ class Memory:
         """Reads facts out of a user's message."""
         settings = self.settings.facts
         attributes = {
-            name: Attribute(
+            one.name: Attribute(
                 one.about,
                 None if one.wording is None else re.compile(one.wording, re.IGNORECASE),
                 None if one.days is None else timedelta(days=one.days),
             )
-            for name, one in settings.attributes.items()
+            for one in settings.attributes
         }
         return Learner(
             self._ask(settings.prompt),

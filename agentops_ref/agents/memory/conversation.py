@@ -24,7 +24,7 @@ from langgraph.graph.message import add_messages
 
 from agentops_ref.agents.chain import Agent
 from agentops_ref.agents.memory.summary import Standalone, Summariser
-from agentops_ref.agents.memory.threads import Threads
+from agentops_ref.agents.memory.threads import Threads, answer_to
 from agentops_ref.agents.memory.trim import Count, trimmed
 from agentops_ref.errors import ModelError
 from agentops_ref.records import Answer, Citation, Usage
@@ -87,8 +87,6 @@ class Conversation:
         """
         started = time.perf_counter()
         message = message or str(uuid.uuid4())
-        if known := self.threads.read(thread, owner=owner).answer_to(message):
-            return _answer(known)
         ran = self.threads.turn(
             self.graph,
             thread,
@@ -97,8 +95,11 @@ class Conversation:
                 "filters": filters,
                 "usage": Usage(),
             },
+            message=message,
             owner=owner,
         )
+        if "reply" not in ran:
+            return _answer(answer_to(ran["messages"], message))
         reply: Answer = ran["reply"]
         spent = time.perf_counter() - started
         return dataclasses.replace(reply, usage=ran["usage"], seconds=spent)
@@ -158,7 +159,8 @@ def _message(answer: Answer) -> AIMessage:
     return AIMessage(answer.text, id=str(uuid.uuid4()), additional_kwargs={_KEPT: kept})
 
 
-def _answer(message: AIMessage) -> Answer:
+def _answer(message: AIMessage | None) -> Answer:
+    assert message is not None  # or the turn would have run
     kept = message.additional_kwargs.get(_KEPT, {})
     return Answer(
         text=message.text,

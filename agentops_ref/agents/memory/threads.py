@@ -5,8 +5,10 @@ or after each step; a process can die between any two writes. So a thread is rea
 checkpoint *at rest*: the one before a turn or after it, never one in the middle of it. The rule
 looks at the messages alone, not at the graph, so it also holds for what another graph wrote.
 
-What a graph's state must keep to: ``messages`` (reducer `add_messages`) ends with the answer when
-a turn is over, and with anything else (the question, a tool call, its result) while it is not.
+What a graph's state must keep to: ``messages`` (reducer `add_messages`, the only one) ends with the
+answer when a turn is over, and with anything else (the question, a tool call, its result) while it
+is not. Other values are text, numbers, lists and dictionaries: a checkpoint that names a class is
+not made into an object of it, since whoever can write to the database could run code that way.
 """
 
 from __future__ import annotations
@@ -63,18 +65,7 @@ class Thread:
 
     def answer_to(self, message_id: str) -> AIMessage | None:
         """Return the answer to a user's message; None if it has none, or the thread lacks it."""
-        from langchain_core.messages import AIMessage
-
-        ids = [message.id for message in self.messages]
-        if message_id not in ids:
-            return None
-        found = None
-        for message in self.messages[ids.index(message_id) + 1 :]:
-            if message.type == "human":
-                break
-            if isinstance(message, AIMessage) and not message.tool_calls:
-                found = message
-        return found
+        return answer_to(self.messages, message_id)
 
 
 class Threads:
@@ -146,7 +137,14 @@ class Threads:
         )
 
     def turn(
-        self, graph: Any, thread: str, given: Any, *, owner: str = "", config: Any = None
+        self,
+        graph: Any,
+        thread: str,
+        given: Any,
+        *,
+        message: str | None = None,
+        owner: str = "",
+        config: Any = None,
     ) -> dict[str, Any]:
         """Run a graph on a thread, one turn at a time, and return its state.
 
@@ -160,6 +158,9 @@ class Threads:
         given
             What the graph is given: ``{"messages": [HumanMessage(...)], ...}``, or a LangGraph
             `Command` that answers what it waits for.
+        message
+            Id of the user's message in it. If the thread has its answer already, because whoever
+            asks heard nothing of it and asks again, nothing runs and the state is returned.
         owner
             Whose thread it is, for example "tenant/user"; nobody else's turn may touch it.
         config
@@ -176,6 +177,8 @@ class Threads:
         """
         with self._database.one_at_a_time(f"thread {thread}", wait=self._wait):
             held = self.read(thread, owner=owner)
+            if message is not None and held.answer_to(message):
+                return dict(held.values)
             resumes = not isinstance(given, Mapping)
             if resumes and not held.waiting:
                 raise OperatorError(
@@ -265,6 +268,22 @@ class Threads:
                 )
             values = {**values, **changed}
         return values
+
+
+def answer_to(messages: Sequence[BaseMessage], message_id: str) -> AIMessage | None:
+    """Return the answer to the user's message of an id; None if there is none."""
+    from langchain_core.messages import AIMessage
+
+    ids = [message.id for message in messages]
+    if message_id not in ids:
+        return None
+    found = None
+    for message in messages[ids.index(message_id) + 1 :]:
+        if message.type == "human":
+            break
+        if isinstance(message, AIMessage) and not message.tool_calls:
+            found = message
+    return found
 
 
 def _with_state(given: Mapping[str, Any], held: Thread) -> dict[str, Any]:

@@ -54,7 +54,7 @@ class Points:
 
 
 def turn(uri: str, thread: str, durability: Durability, at: int | None, told: Path) -> None:
-    """Ask a question; die before the ``at``-th statement, around the agent's call, or at the end."""
+    """Ask a question; die before the ``at``-th statement, around the agent's call, or after all."""
     database = open_database(uri)
     threads = Threads(database, version="1", durability=durability)
     points = Points(at)

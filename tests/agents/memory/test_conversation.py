@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -87,6 +88,16 @@ def test_a_message_that_was_answered_is_answered_again_without_a_model(
     assert again.usage.calls == 0
     assert len(agent.asked) == 1
     assert len(ask.threads.read("a").messages) == 2
+
+
+def test_a_message_that_is_sent_twice_at_once_is_answered_once(database: Database) -> None:
+    agent = Echo()
+    ask, _ = talk(database, agent)
+    with ThreadPoolExecutor(2) as pool:
+        sent = [pool.submit(ask, "What torque?", thread="a", message="m1") for _ in range(2)]
+        answers = [one.result() for one in sent]
+    assert {one.text for one in answers} == {"answer to What torque?"}
+    assert len(agent.asked) == 1
 
 
 def test_an_agent_that_fails_can_be_asked_again(database: Database) -> None:

@@ -209,6 +209,28 @@ def test_a_turn_waits_no_longer_than_it_is_told(database: Database) -> None:
     assert len(threads.read("a").messages) == 2
 
 
+class Planted:
+    """What somebody who can write to the database would like to have made."""
+
+    made = 0
+
+    def __init__(self, **values: Any) -> None:
+        type(self).made += 1
+
+    def model_dump(self) -> dict[str, str]:
+        return {"a": "b"}
+
+
+def test_a_checkpoint_makes_no_objects_of_unknown_classes(threads: Threads) -> None:
+    graph = graph_of(threads)
+    threads.turn(graph, "a", asks("one", city=Planted()))
+    Planted.made = 0
+    assert not isinstance(threads.read("a").values["city"], Planted)
+    threads.turn(graph, "a", asks("two"))
+    assert Planted.made == 0
+    assert len(threads.read("a").messages) == 4
+
+
 # --- versions ---------------------------------------------------------------------------------
 
 
