@@ -23,10 +23,11 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.graph.message import add_messages
 
 from agentops_ref.agents.chain import Agent
+from agentops_ref.agents.limits import Limits
 from agentops_ref.agents.memory.summary import Standalone, Summariser
 from agentops_ref.agents.memory.threads import Threads, answer_to
 from agentops_ref.agents.memory.trim import Count, trimmed
-from agentops_ref.errors import ModelError
+from agentops_ref.errors import AgentOpsError
 from agentops_ref.records import Answer, Citation, Usage
 
 log = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ class ConversationState(TypedDict, total=False):
     summary: str
     question: Annotated[str, UntrackedValue]
     filters: Annotated[Any, UntrackedValue]
+    limits: Annotated[Any, UntrackedValue]
     reply: Annotated[Any, UntrackedValue]
     usage: Annotated[Any, UntrackedValue]
 
@@ -76,6 +78,7 @@ class Conversation:
         message: str | None = None,
         owner: str = "",
         filters: Mapping[str, Any] | None = None,
+        limits: Limits | None = None,
     ) -> Answer:
         """Answer a question of a thread; its usage counts the calls of memory too.
 
@@ -84,6 +87,8 @@ class Conversation:
         message
             Id of the user's message, chosen by whoever asks. A message that was answered already,
             by a process that died before it could say so, is answered again without a model.
+        limits
+            Of the request, for the calls of memory; the agent has its own.
         """
         started = time.perf_counter()
         message = message or str(uuid.uuid4())
@@ -93,6 +98,7 @@ class Conversation:
             {
                 "messages": [HumanMessage(question, id=message)],
                 "filters": filters,
+                "limits": limits,
                 "usage": Usage(),
             },
             message=message,
@@ -119,7 +125,9 @@ class Conversation:
 
     def _question(self, state: ConversationState) -> ConversationState:
         *before, asked = state["messages"]
-        standing = self._standalone(asked.text, before, summary=state.get("summary", ""))
+        standing = self._standalone(
+            asked.text, before, summary=state.get("summary", ""), limits=state.get("limits")
+        )
         return {"question": standing.text, "usage": state["usage"] + standing.usage}
 
     def _reply(self, state: ConversationState) -> ConversationState:
@@ -136,8 +144,10 @@ class Conversation:
         if not dropped:
             return {}
         try:
-            longer = self._summariser.extend(state.get("summary", ""), dropped)
-        except ModelError as error:  # the answer stands; the next turn tries again
+            longer = self._summariser.extend(
+                state.get("summary", ""), dropped, limits=state.get("limits")
+            )
+        except AgentOpsError as error:  # the answer stands; the next turn tries again
             log.warning("a conversation was not summarised: %s", error)
             return {}
         gone: list[Any] = [RemoveMessage(id=str(one.id)) for one in dropped]

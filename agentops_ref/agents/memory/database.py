@@ -335,11 +335,16 @@ class PostgresDatabase:
         runs it has configured.
         """
         with self.connection() as connection:
-            for table in ("facts", *_CHECKPOINTS):
-                (there,) = connection.execute("SELECT to_regclass(%s)", [table]).fetchone()
-                if there is not None:
-                    full = "(FULL)" if table == "facts" else ""
-                    connection.execute(f"VACUUM {full} {table}")
+            # To write a table anew, nobody may be reading it.
+            connection.execute(f"SET lock_timeout = {int(_WAIT * 1000)}")
+            try:
+                for table in ("facts", *_CHECKPOINTS):
+                    (there,) = connection.execute("SELECT to_regclass(%s)", [table]).fetchone()
+                    if there is not None:
+                        full = "(FULL)" if table == "facts" else ""
+                        connection.execute(f"VACUUM {full} {table}")
+            finally:
+                connection.execute("RESET lock_timeout")
 
     def close(self) -> None:
         with self._opening:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from agentops_ref.agents.limits import Allowance, LimitReached, Limits
 from agentops_ref.agents.memory import Database, Threads
 from agentops_ref.agents.memory.conversation import Conversation
 from agentops_ref.errors import ModelError
@@ -77,6 +78,18 @@ def test_a_summary_that_fails_loses_nothing(database: Database) -> None:
     assert held.summary == "Notes of two turns."
 
 
+def test_a_request_without_a_call_left_keeps_its_answer(database: Database) -> None:
+    ask, model = talk(database, Echo(), "q2", budget=20)
+    ask("a first question", thread="a")
+    limits = Limits(Allowance(steps=1))
+    assert ask("q2", thread="a", limits=limits).text == "answer to q2"
+    assert len(model.asked) == 1  # to stand alone; the summary waits for the next turn
+    assert len(ask.threads.read("a").messages) == 4
+    with pytest.raises(LimitReached):
+        ask("q3", thread="a", limits=limits)
+    assert len(ask.threads.read("a").messages) == 4
+
+
 def test_a_message_that_was_answered_is_answered_again_without_a_model(
     database: Database,
 ) -> None:
@@ -128,4 +141,4 @@ def test_filters_reach_the_agent_and_not_the_thread(database: Database) -> None:
     ask("q1", thread="a", filters={"tenant": "torvik"}, owner="torvik/ann")
     assert seen == [{"tenant": "torvik"}]
     values = ask.threads.read("a", owner="torvik/ann").values
-    assert not {"filters", "reply", "usage", "question"} & set(values)
+    assert not {"filters", "limits", "reply", "usage", "question"} & set(values)

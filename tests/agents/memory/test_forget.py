@@ -170,6 +170,24 @@ def test_nothing_of_a_fact_is_left_in_postgres(new_uri: Callable[[str], str]) ->
             assert counted == (40, 40)
 
 
+def test_somebody_who_reads_postgres_is_waited_for(
+    new_uri: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agentops_ref.agents.memory.database._WAIT", 1)
+    uri = new_uri("postgres")
+    with closing(open_database(uri)) as database:
+        store = fact_store(database, lambda: MODEL)
+        tell(store, SECRET)
+        with psycopg.connect(uri) as reader:
+            reader.execute("SELECT count(*) FROM facts")
+            with pytest.raises(TransientError, match="lock timeout"):
+                store.forget(tenant="torvik", subject=WHO)
+            assert store.show() == []
+        assert store.forget(tenant="torvik", subject=WHO).facts == 0
+        with psycopg.connect(uri, autocommit=True) as admin:
+            assert SECRET not in _held(admin)
+
+
 def _held(admin: psycopg.Connection) -> str:
     """Return all bytes of the table's file and its indexes, as the server reads them from disk."""
     admin.execute("CHECKPOINT")
