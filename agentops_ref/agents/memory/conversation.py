@@ -14,6 +14,7 @@ import logging
 import time
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, TypedDict
 
@@ -21,6 +22,7 @@ from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, RemoveM
 from langgraph.channels import UntrackedValue
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.message import add_messages
+from langgraph.runtime import Runtime
 
 from agentops_ref.agents.chain import Agent
 from agentops_ref.agents.limits import Limits
@@ -28,7 +30,7 @@ from agentops_ref.agents.memory.summary import Standalone, Summariser
 from agentops_ref.agents.memory.threads import Threads, answer_to
 from agentops_ref.agents.memory.trim import Count, trimmed
 from agentops_ref.errors import AgentOpsError
-from agentops_ref.records import Answer, Citation, Usage
+from agentops_ref.records import Answer, Citation
 
 log = logging.getLogger(__name__)
 _KEPT = "answer"
@@ -41,10 +43,16 @@ class ConversationState(TypedDict, total=False):
     messages: Annotated[list[AnyMessage], add_messages]
     summary: str
     question: Annotated[str, UntrackedValue]
-    filters: Annotated[Any, UntrackedValue]
-    limits: Annotated[Any, UntrackedValue]
     reply: Annotated[Any, UntrackedValue]
     usage: Annotated[Any, UntrackedValue]
+
+
+@dataclass(frozen=True, slots=True)
+class TurnContext:
+    """What one turn is given beside the question; no checkpoint holds it."""
+
+    filters: Mapping[str, Any] | None = None
+    limits: Limits | None = None
 
 
 class Conversation:
@@ -95,14 +103,10 @@ class Conversation:
         ran = self.threads.turn(
             self.graph,
             thread,
-            {
-                "messages": [HumanMessage(question, id=message)],
-                "filters": filters,
-                "limits": limits,
-                "usage": Usage(),
-            },
+            {"messages": [HumanMessage(question, id=message)]},
             message=message,
             owner=owner,
+            context=TurnContext(filters, limits),
         )
         if "reply" not in ran:
             return _answer(answer_to(ran["messages"], message))
@@ -113,7 +117,7 @@ class Conversation:
     @cached_property
     def graph(self) -> Any:
         """The compiled graph."""
-        graph = StateGraph(ConversationState)
+        graph = StateGraph(ConversationState, context_schema=TurnContext)
         graph.add_node("question", self._question)
         graph.add_node("answer", self._reply)
         graph.add_node("trim", self._trim)
@@ -123,29 +127,31 @@ class Conversation:
         graph.add_edge("trim", END)
         return graph.compile(checkpointer=self.threads.saver)
 
-    def _question(self, state: ConversationState) -> ConversationState:
+    def _question(
+        self, state: ConversationState, runtime: Runtime[TurnContext]
+    ) -> ConversationState:
         *before, asked = state["messages"]
         standing = self._standalone(
-            asked.text, before, summary=state.get("summary", ""), limits=state.get("limits")
+            asked.text, before, summary=state.get("summary", ""), limits=runtime.context.limits
         )
-        return {"question": standing.text, "usage": state["usage"] + standing.usage}
+        return {"question": standing.text, "usage": standing.usage}
 
-    def _reply(self, state: ConversationState) -> ConversationState:
-        answer = self._agent(state["question"], filters=state.get("filters"))
+    def _reply(self, state: ConversationState, runtime: Runtime[TurnContext]) -> ConversationState:
+        answer = self._agent(state["question"], filters=runtime.context.filters)
         return {
             "messages": [_message(answer)],
             "reply": answer,
             "usage": state["usage"] + answer.usage,
         }
 
-    def _trim(self, state: ConversationState) -> ConversationState:
+    def _trim(self, state: ConversationState, runtime: Runtime[TurnContext]) -> ConversationState:
         messages = state["messages"]
         dropped = trimmed(messages, self._budget, count=self._count).dropped
         if not dropped:
             return {}
         try:
             longer = self._summariser.extend(
-                state.get("summary", ""), dropped, limits=state.get("limits")
+                state.get("summary", ""), dropped, limits=runtime.context.limits
             )
         except AgentOpsError as error:  # the answer stands; the next turn tries again
             log.warning("a conversation was not summarised: %s", error)

@@ -144,6 +144,7 @@ class Threads:
         *,
         message: str | None = None,
         owner: str = "",
+        context: Any = None,
         config: Any = None,
     ) -> dict[str, Any]:
         """Run a graph on a thread, one turn at a time, and return its state.
@@ -163,6 +164,9 @@ class Threads:
             asks heard nothing of it and asks again, nothing runs and the state is returned.
         owner
             Whose thread it is, for example "tenant/user"; nobody else's turn may touch it.
+        context
+            LangGraph's run-time context: what nodes need and no checkpoint should hold. (What a
+            graph is given is written down with ``sync``, in channels that are not tracked too.)
         config
             More of LangGraph's run configuration.
 
@@ -204,6 +208,7 @@ class Threads:
                         _OWNER: owner,
                     },
                 },
+                context=context,
                 durability=self._durability,
             )
             return ran

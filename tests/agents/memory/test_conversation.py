@@ -11,6 +11,7 @@ import pytest
 from agentops_ref.agents.limits import Allowance, LimitReached, Limits
 from agentops_ref.agents.memory import Database, Threads
 from agentops_ref.agents.memory.conversation import Conversation
+from agentops_ref.agents.memory.threads import Durability
 from agentops_ref.errors import ModelError
 from agentops_ref.records import Answer
 from agentops_ref.testing import ScriptedChat
@@ -129,7 +130,10 @@ def test_an_agent_that_fails_can_be_asked_again(database: Database) -> None:
     assert len(ask.threads.read("a").messages) == 2
 
 
-def test_filters_reach_the_agent_and_not_the_thread(database: Database) -> None:
+@pytest.mark.parametrize("durability", ["exit", "sync"])
+def test_filters_reach_the_agent_and_not_the_thread(
+    database: Database, durability: Durability, caplog: pytest.LogCaptureFixture
+) -> None:
     seen: list[Any] = []
 
     class Filtered(Echo):
@@ -138,7 +142,19 @@ def test_filters_reach_the_agent_and_not_the_thread(database: Database) -> None:
             return super().__call__(question, filters=filters)
 
     ask, _ = talk(database, Filtered())
-    ask("q1", thread="a", filters={"tenant": "torvik"}, owner="torvik/ann")
-    assert seen == [{"tenant": "torvik"}]
+    ask.threads = Threads(database, version="1", durability=durability)
+    more: Any = {"filters": {"tenant": "hidden"}, "limits": Limits(Allowance(seconds=60))}
+    answer = ask("q1", thread="a", owner="torvik/ann", **more)
+    assert answer.hits == ()
+    assert seen == [{"tenant": "hidden"}]
+    place: Any = {"configurable": {"thread_id": "a"}}
+    everything = [
+        (held.checkpoint, held.metadata, held.pending_writes)
+        for held in ask.threads.saver.list(place)
+    ]
+    assert "q1" in str(everything)
+    for word in ("hidden", "Limits", "Usage", "Hit("):
+        assert word not in str(everything)
+    assert "Blocked" not in caplog.text
     values = ask.threads.read("a", owner="torvik/ann").values
     assert not {"filters", "limits", "reply", "usage", "question"} & set(values)
