@@ -29,6 +29,7 @@ from agentops_ref.settings import (
     AgentConfig,
     EtlConfig,
     EvalsConfig,
+    MemoryConfig,
     ModelsConfig,
     PathsConfig,
     RetrievalConfig,
@@ -76,6 +77,10 @@ class Config:
     @property
     def tools(self) -> ToolsConfig:
         return self.settings.tools
+
+    @property
+    def memory(self) -> MemoryConfig:
+        return self.settings.memory
 
     @property
     def tracking(self) -> TrackingConfig:

@@ -24,6 +24,8 @@ SWITCHES = {
     "ANONYMIZED_TELEMETRY": "False",
     # Traces are read back right after they were made; 30 ms each is a fair price for that.
     "MLFLOW_ENABLE_ASYNC_TRACE_LOGGING": "false",
+    # A checkpoint's bytes name classes; only those of messages and of a graph's state are made.
+    "LANGGRAPH_STRICT_MSGPACK": "true",
     # The evaluation harness draws its own progress bar; ours knows the cases.
     "MLFLOW_GENAI_EVAL_ENABLE_SCORER_TRACING": "false",
 }

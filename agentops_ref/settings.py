@@ -448,6 +448,64 @@ class ToolsConfig(_Section):
     serve: ServeConfig
 
 
+class MigrationConfig(_Section):
+    of: str = Field(alias="from")
+    to: str
+    by: str
+
+
+class ThreadsConfig(_Section):
+    version: str
+    migrations: list[MigrationConfig]
+    durability: Literal["exit", "sync"]
+    wait_seconds: float = Field(ge=0)
+    budget_tokens: int = Field(gt=0)
+    summary_chars: int = Field(gt=0)
+    summary: str
+    standalone: str
+
+
+class AttributeConfig(_Section):
+    name: str
+    about: str
+    wording: str | None = None
+    days: int | None = Field(default=None, gt=0)
+
+    @field_validator("wording")
+    @classmethod
+    def _is_pattern(cls, value: str | None) -> str | None:
+        return None if value is None else _pattern(value)
+
+
+class FactsConfig(_Section):
+    prompt: str
+    attributes: list[AttributeConfig]
+    vague: list[str] = Field(min_length=1)
+    keep_vague: bool
+    dates: list[str]
+    most: int = Field(gt=0)
+
+    @field_validator("vague")
+    @classmethod
+    def _are_patterns(cls, value: list[str]) -> list[str]:
+        return [_pattern(one) for one in value]
+
+
+def _pattern(value: str) -> str:
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(f"not a regular expression: {error}") from None
+    return value
+
+
+class MemoryConfig(_Section):
+    uri: str
+    password_env: str | None
+    threads: ThreadsConfig
+    facts: FactsConfig
+
+
 class TrackingConfig(_Section):
     uri: str
     experiment: str
@@ -469,5 +527,6 @@ class Settings(_Section):
     retrieval: RetrievalConfig
     agent: AgentConfig
     tools: ToolsConfig
+    memory: MemoryConfig
     tracking: TrackingConfig
     evals: EvalsConfig

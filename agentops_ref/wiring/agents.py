@@ -18,6 +18,7 @@ from agentops_ref.wiring.tables import Tables
 
 if TYPE_CHECKING:
     from agentops_ref.agents.chain import Agent
+    from agentops_ref.agents.memory.build import Memory
     from agentops_ref.agents.request import Request
     from agentops_ref.agents.tools import Registry
     from agentops_ref.tracing import Tracer
@@ -54,6 +55,22 @@ class Agents(Index, Tables):
             allow=self.config.agent.allow,
             search=lambda *given, **more: self.search(*given, **more),
             tracer=tracer,
+        )
+
+    @cached_property
+    def memory(self) -> Memory:
+        """Conversations, and facts about customers and technicians; see `agents.memory`."""
+        from agentops_ref.agents.memory.build import Memory
+
+        return Memory(
+            self.config.memory,
+            chat=lambda: self.chat,
+            embeddings=lambda: self.embeddings,
+            prompts=self.config.prompts,
+            path=self.config.path,
+            load=partial(load, "migration"),
+            usage_of=self.usage_of,
+            tracer=self.tracer,
         )
 
     def prompt_of(self, kind: str) -> Any:

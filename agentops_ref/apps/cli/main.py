@@ -12,6 +12,7 @@ from agentops_ref.apps.cli import (
     doctor,
     evals,
     ingest,
+    memory,
     models,
     record,
     search,
@@ -35,9 +36,9 @@ def cli() -> None:
 
 for part in (tour.tour, ask.ask, search.search, doctor.doctor, corpus.corpus):
     cli.add_command(part)
-for group in (agents.agents, ingest.ingest, tables.tables, tools.tools, evals.evaluation):
+for group in (agents.agents, ingest.ingest, tables.tables, tools.tools, memory.memory):
     cli.add_command(group)
-for group in (models.models, record.record, config.config):
+for group in (evals.evaluation, models.models, record.record, config.config):
     cli.add_command(group)
 
 

@@ -1,0 +1,175 @@
+"""A conversation: an agent that answers one question at a time, with memory around it.
+
+Taught in chapter 6. One graph, three steps:
+
+    question (stand alone) ──► answer (the agent) ──► trim (summarise what no longer fits)
+
+The agent knows no history. What it needs of it, the first step has put into the question.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import time
+import uuid
+from functools import cached_property
+from typing import Annotated, Any, TypedDict
+
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, RemoveMessage
+from langgraph.channels import UntrackedValue
+from langgraph.graph import END, START, StateGraph
+from langgraph.graph.message import add_messages
+from langgraph.runtime import Runtime
+
+from agentops_ref.agents.chain import Agent
+from agentops_ref.agents.memory.summary import Standalone, Summariser
+from agentops_ref.agents.memory.threads import Threads, answer_to
+from agentops_ref.agents.memory.trim import Count, trimmed
+from agentops_ref.agents.request import Request
+from agentops_ref.errors import AgentOpsError
+from agentops_ref.records import Answer, Citation
+
+log = logging.getLogger(__name__)
+_KEPT = "answer"
+"""Where an answer's message keeps what its text does not say."""
+
+
+class ConversationState(TypedDict, total=False):
+    """What a checkpoint holds, and, untracked, what lives for one turn."""
+
+    messages: Annotated[list[AnyMessage], add_messages]
+    summary: str
+    question: Annotated[str, UntrackedValue]
+    reply: Annotated[Any, UntrackedValue]
+    usage: Annotated[Any, UntrackedValue]
+
+
+class Conversation:
+    """Answers questions within threads.
+
+    Parameters
+    ----------
+    budget
+        Tokens of history that the next question is read with; older turns are summarised.
+    """
+
+    def __init__(
+        self,
+        agent: Agent,
+        threads: Threads,
+        *,
+        standalone: Standalone,
+        summariser: Summariser,
+        budget: int,
+        count: Count | None = None,
+    ) -> None:
+        self._agent, self.threads = agent, threads
+        self._standalone, self._summariser = standalone, summariser
+        self._budget, self._count = budget, count
+
+    def __call__(
+        self,
+        question: str,
+        *,
+        thread: str,
+        message: str | None = None,
+        owner: str = "",
+        request: Request | None = None,
+    ) -> Answer:
+        """Answer a question of a thread; its usage counts the calls of memory too.
+
+        Parameters
+        ----------
+        message
+            Id of the user's message, chosen by whoever asks. A message that was answered already,
+            by a process that died before it could say so, is answered again without a model.
+        request
+            What the agent is given beside the question; no checkpoint holds it.
+        """
+        started = time.perf_counter()
+        message = message or str(uuid.uuid4())
+        ran = self.threads.turn(
+            self.graph,
+            thread,
+            {"messages": [HumanMessage(question, id=message)]},
+            message=message,
+            owner=owner,
+            context=dataclasses.replace(request or Request(), thread=thread),
+        )
+        if "reply" not in ran:
+            return _answer(answer_to(ran["messages"], message))
+        reply: Answer = ran["reply"]
+        spent = time.perf_counter() - started
+        return dataclasses.replace(reply, usage=ran["usage"], seconds=spent)
+
+    @cached_property
+    def graph(self) -> Any:
+        """The compiled graph."""
+        graph = StateGraph(ConversationState, context_schema=Request)
+        graph.add_node("question", self._question)
+        graph.add_node("answer", self._reply)
+        graph.add_node("trim", self._trim)
+        graph.add_edge(START, "question")
+        graph.add_edge("question", "answer")
+        graph.add_edge("answer", "trim")
+        graph.add_edge("trim", END)
+        return graph.compile(checkpointer=self.threads.saver)
+
+    def _question(self, state: ConversationState, runtime: Runtime[Request]) -> ConversationState:
+        *before, asked = state["messages"]
+        standing = self._standalone(
+            asked.text, before, summary=state.get("summary", ""), limits=runtime.context.limits
+        )
+        return {"question": standing.text, "usage": standing.usage}
+
+    def _reply(self, state: ConversationState, runtime: Runtime[Request]) -> ConversationState:
+        answer = self._agent(state["question"], request=runtime.context)
+        return {
+            "messages": [_message(answer)],
+            "reply": answer,
+            "usage": state["usage"] + answer.usage,
+        }
+
+    def _trim(self, state: ConversationState, runtime: Runtime[Request]) -> ConversationState:
+        messages = state["messages"]
+        dropped = trimmed(messages, self._budget, count=self._count).dropped
+        if not dropped:
+            return {}
+        try:
+            longer = self._summariser.extend(
+                state.get("summary", ""), dropped, limits=runtime.context.limits
+            )
+        except AgentOpsError as error:  # the answer stands; the next turn tries again
+            log.warning("a conversation was not summarised: %s", error)
+            return {}
+        gone: list[Any] = [RemoveMessage(id=str(one.id)) for one in dropped]
+        return {
+            "messages": gone,
+            "summary": longer.text,
+            "usage": state["usage"] + longer.usage,
+        }
+
+
+def _message(answer: Answer) -> AIMessage:
+    kept = {
+        "abstained": answer.abstained,
+        "citations": [dataclasses.asdict(one) for one in answer.citations],
+        "model": answer.model,
+        "index_version": answer.index_version,
+        "trace_id": answer.trace_id,
+    }
+    return AIMessage(answer.text, id=str(uuid.uuid4()), additional_kwargs={_KEPT: kept})
+
+
+def _answer(message: AIMessage | None) -> Answer:
+    assert message is not None  # or the turn would have run
+    kept = message.additional_kwargs.get(_KEPT, {})
+    return Answer(
+        text=message.text,
+        abstained=bool(kept.get("abstained", False)),
+        citations=tuple(Citation(**one) for one in kept.get("citations", ())),
+        model=str(kept.get("model", "")),
+        index_version=kept.get("index_version"),
+        trace_id=str(kept.get("trace_id", "")),
+    )
