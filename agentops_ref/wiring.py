@@ -57,6 +57,7 @@ PARTS: dict[str, dict[str, str]] = {
         "daft": "agentops_ref.etl.engines:DaftEngine",
         "local": "agentops_ref.etl.engines:LocalEngine",
     },
+    "completeness": {"extract": "agentops_ref.etl.extract:expected_fields"},
     "agent": {
         "chain": "agentops_ref.wiring:_chain",
         "tools": "agentops_ref.wiring:_tool_loop",
@@ -314,6 +315,8 @@ class App:
 
         settings = self.config.etl.quality
         completeness = settings.completeness and load("completeness", settings.completeness)
+        if settings.completeness == "extract":
+            completeness = completeness(lambda: self.extractor.schema)
         return Check(
             expectations(settings.expectations),
             level=settings.level,
