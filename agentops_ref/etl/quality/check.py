@@ -1,6 +1,6 @@
 """What a sync asks before it commits: is this document, is this run, good enough?
 
-Taught in chapter 3. `Check.document` is asked per document once it is parsed and chunked, `Check`
+Taught in chapter 4. `Check.document` is asked per document once it is parsed and chunked, `Check`
 itself once with everything that the commit would bring. It changes nothing; the sync acts on it.
 What it reads of the index is bounded by `SAMPLE`, however large the index is.
 """
