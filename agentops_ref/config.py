@@ -33,6 +33,7 @@ from agentops_ref.settings import (
     PathsConfig,
     RetrievalConfig,
     Settings,
+    ToolsConfig,
     TrackingConfig,
 )
 
@@ -71,6 +72,10 @@ class Config:
     @property
     def agent(self) -> AgentConfig:
         return self.settings.agent
+
+    @property
+    def tools(self) -> ToolsConfig:
+        return self.settings.tools
 
     @property
     def tracking(self) -> TrackingConfig:

@@ -260,6 +260,23 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that was done on the way to an answer; in order, they are its trajectory."""
+
+    agent: str
+    """Who did it."""
+    action: str
+    """A tool's or a specialist's name, or "answer"."""
+    input: str
+    """The task as it was handed over, or a tool's arguments as JSON."""
+    status: str = "ok"
+    """"ok", or what became of it in a word: invalid, denied, limited, timeout, failed, unknown."""
+    seconds: float = 0.0
+    detail: str = ""
+    """What was said of a step that is not ok."""
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What an agent gives back for one question."""
 
@@ -275,6 +292,9 @@ class Answer:
     """Name of the model that answered and how: ``live``, ``replay`` or ``scripted``."""
     index_version: int | None = None
     trace_id: str = ""
+    steps: tuple[Step, ...] = ()
+    problem: str = ""
+    """What kept the answer from being whole (a specialist that is down, a limit); else empty."""
 
 
 # --- what an evaluation works on --------------------------------------------------------------

@@ -300,12 +300,150 @@ class RetrievalConfig(_Section):
     identifiers: str | None
 
 
+class SpecialistConfig(_Section):
+    purpose: str
+    kind: str
+    prompt: str
+    seconds: float | None = Field(gt=0)
+    url: str | None
+
+
+class AllowanceConfig(_Section):
+    seconds: float | None = Field(gt=0)
+    steps: int | None = Field(gt=0)
+    tokens: int | None = Field(gt=0)
+    cost: float | None = Field(gt=0)
+
+
+class EndpointsConfig(_Section):
+    host: str
+    port: int = Field(ge=0, le=65535)
+    start_seconds: float = Field(gt=0)
+    connect_seconds: float = Field(gt=0)
+
+
 class AgentConfig(_Section):
     kind: str
     prompts: dict[str, str]
     max_steps: int = Field(gt=0)
+    tenant: str
+    max_rounds: int = Field(gt=0)
+    fallback: str
+    specialists: dict[str, SpecialistConfig]
+    allow: dict[str, list[str]]
+    limits: AllowanceConfig
+    endpoints: EndpointsConfig
     context_chars: int = Field(gt=0)
     min_support: float = Field(ge=0, le=1)
+
+
+class RateConfig(_Section):
+    calls: int = Field(gt=0)
+    seconds: float = Field(gt=0)
+
+
+class ToolOverride(_Section):
+    """What is said of one tool in place of what its source says; None leaves it."""
+
+    description: str | None = None
+    version: str | None = None
+    effect: Literal["read", "write"] | None = None
+    timeout: float | None = Field(default=None, gt=0)
+    rate: RateConfig | None = None
+    agents: list[str] | None = None
+    repeat: Literal["free", "once", "never"] | None = None
+    max_chars: int | None = Field(default=None, gt=0)
+
+
+class McpServerConfig(_Section):
+    name: str
+    url: str | None = None
+    command: list[str] = []
+    env: dict[str, str] = {}
+    token_env: str | None = None
+    headers: dict[str, str] = {}
+    tenant_header: str | None = None
+    tools: list[str] = []
+    prefix: str = ""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> McpServerConfig:
+        if bool(self.url) == bool(self.command):
+            raise ValueError("expected either `url` or `command`")
+        if self.command and (self.token_env or self.headers or self.tenant_header):
+            raise ValueError("`token_env`, `headers` and `tenant_header` are for a `url`")
+        if self.url and self.env:
+            raise ValueError("`env` is for a `command`")
+        return self
+
+
+class OpenApiConfig(_Section):
+    name: str
+    document: str
+    url: str | None = None
+    token_env: str | None = None
+    headers: dict[str, str] = {}
+    tenant_header: str | None = None
+    tools: list[str] = []
+    prefix: str = ""
+
+
+class UnityFunctionConfig(_Section):
+    function: str
+    tool: str | None = None
+    tenant: str | None = None
+
+    @field_validator("function")
+    @classmethod
+    def _is_full(cls, value: str) -> str:
+        if value.count(".") != 2 or not all(value.split(".")):
+            raise ValueError("expected catalog.schema.function")
+        return value
+
+
+class UnityConnectionConfig(_Section):
+    tool: str
+    description: str
+    connection: str
+    path: str
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "GET"
+    parameters: dict[str, Any] = {}
+
+
+class UnityCatalogConfig(_Section):
+    host: str | None = None
+    token_env: str | None = None
+    warehouse: str | None = None
+    functions: list[UnityFunctionConfig] = []
+    connections: list[UnityConnectionConfig] = []
+
+    @model_validator(mode="after")
+    def _where_they_run(self) -> UnityCatalogConfig:
+        if self.functions and not self.warehouse:
+            raise ValueError("functions need a `warehouse` to run on")
+        return self
+
+
+class ServeConfig(_Section):
+    host: str
+    port: int = Field(ge=0, le=65535)
+    tenant_header: str
+    token_env: str | None
+
+
+class ToolsConfig(_Section):
+    audit: Path
+    timeout: float = Field(gt=0)
+    max_chars: int = Field(gt=0)
+    records: bool
+    sensors: bool
+    schedule: Path | None
+    python: list[str]
+    servers: list[McpServerConfig]
+    openapi: list[OpenApiConfig]
+    unity_catalog: UnityCatalogConfig | None
+    overrides: dict[str, ToolOverride]
+    serve: ServeConfig
 
 
 class TrackingConfig(_Section):
@@ -328,5 +466,6 @@ class Settings(_Section):
     etl: EtlConfig
     retrieval: RetrievalConfig
     agent: AgentConfig
+    tools: ToolsConfig
     tracking: TrackingConfig
     evals: EvalsConfig

@@ -40,6 +40,10 @@ class Tracer(Protocol):
         self, name: str, kind: SpanKind, inputs: Mapping[str, Any]
     ) -> Any: ...  # a context manager that gives a Span
 
+    def headers(self) -> Mapping[str, str]:
+        """HTTP headers that put what the called service does below the open span."""
+        ...
+
 
 class _NoSpan:
     trace_id = ""
@@ -57,6 +61,9 @@ class NoTracer:
     @contextmanager
     def span(self, name: str, kind: SpanKind, inputs: Mapping[str, Any]) -> Iterator[Span]:
         yield _NoSpan()
+
+    def headers(self) -> Mapping[str, str]:
+        return {}
 
 
 class _MlflowSpan:
@@ -120,6 +127,13 @@ class MlflowTracer:
         with mlflow.start_span(name=name, span_type=kind) as span:
             span.set_inputs(dict(inputs))
             yield _MlflowSpan(span)
+
+    def headers(self) -> Mapping[str, str]:
+        mlflow = self.connect()
+        if mlflow.get_current_active_span() is None:
+            return {}
+        made: dict[str, str] = mlflow.tracing.get_tracing_context_headers_for_http_request()
+        return made
 
 
 def _prepare_sqlite(uri: str) -> None:

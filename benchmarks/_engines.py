@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from agentops_ref.apps.engines import index_digest
-from agentops_ref.etl import FolderSource, LanceSink, Stages, default_stages, sync
+from agentops_ref.etl import FolderSource, LanceSink, Stages, sync
 from agentops_ref.etl.draft import Draft, Task
 from agentops_ref.etl.engines import DaftEngine, LocalEngine, wire
 from agentops_ref.etl.engines.worker import Worker
 from agentops_ref.etl.sources import Source
-from agentops_ref.settings import ChunkConfig, DeletionConfig
-from agentops_ref.testing import HashEmbeddings
+from agentops_ref.settings import DeletionConfig
+from agentops_ref.testing import hash_stages
 
 WAYS = ("plain loop", "process pool", "Daft native", "Daft on Ray")
 SENTENCES = (
@@ -65,16 +65,7 @@ def _sentences(rng: random.Random, n: int) -> list[str]:
 
 def parts(folder: str, cache: str) -> tuple[Source, Stages]:
     """Return what each worker works with; vectors cost nothing."""
-    embeddings = HashEmbeddings(64)
-    stages = default_stages(
-        ocr=None,
-        ocr_recipe="none",
-        embeddings=embeddings,
-        embedding_recipe=embeddings.recipe,
-        chunk=ChunkConfig(target_chars=600, max_chars=900),
-        cache=cache,
-    )
-    return FolderSource(folder), stages
+    return FolderSource(folder), hash_stages(cache=cache)
 
 
 _worker: Worker | None = None

@@ -22,25 +22,18 @@ REPEATS = 2
 
 def peak(documents: int, answer: Any) -> None:
     """Put the peak resident set of one first sync, in MiB, and of the imports alone."""
-    from agentops_ref.etl import FolderSource, LanceSink, StageCache, default_stages, sync
-    from agentops_ref.settings import ChunkConfig, DeletionConfig
-    from agentops_ref.testing import HashEmbeddings
+    from agentops_ref.etl import FolderSource, LanceSink, sync
+    from agentops_ref.settings import DeletionConfig
+    from agentops_ref.testing import hash_stages
 
     rng = random.Random(documents)
     with tempfile.TemporaryDirectory() as place:
         docs = Path(place) / "docs"
         for n in range(documents):
             write_text(docs / f"{n % 200:03d}" / f"{n}.txt", rng)
-        embeddings = HashEmbeddings(384)
-        stages = default_stages(
-            ocr=None,
-            ocr_recipe="none",
-            embeddings=embeddings,
-            embedding_recipe=embeddings.recipe,
-            chunk=ChunkConfig(target_chars=100, max_chars=200),
-            cache=Path(place) / "cache",
+        stages = hash_stages(
+            dimensions=384, target_chars=100, max_chars=200, cache=Path(place) / "cache"
         )
-        assert isinstance(stages.cache, StageCache)
         sink = LanceSink(Path(place) / "index")
         sink.snapshot()
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -11,10 +11,9 @@ from pathlib import Path
 
 from agentops_ref.etl.sinks.lance import LanceSink
 from agentops_ref.etl.sources import FolderSource
-from agentops_ref.etl.stages import default_stages
 from agentops_ref.etl.sync import sync
-from agentops_ref.settings import ChunkConfig, DeletionConfig
-from agentops_ref.testing import HashEmbeddings, ScriptedOcr
+from agentops_ref.settings import DeletionConfig
+from agentops_ref.testing import hash_stages
 from benchmarks._report import seconds, write
 
 FILES = 20_000
@@ -40,15 +39,7 @@ def main() -> None:
             file = root / f"{index % 200:03d}" / f"{index}.txt"
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(f"Note {index}: the flare nut takes {index % 90} Nm.\n")
-        embeddings = HashEmbeddings(32)
-        stages = default_stages(
-            ocr=ScriptedOcr(),
-            ocr_recipe="none",
-            embeddings=embeddings,
-            embedding_recipe=embeddings.recipe,
-            chunk=ChunkConfig(target_chars=600, max_chars=900),
-            cache=None,
-        )
+        stages = hash_stages(dimensions=32)
         sink, source = LanceSink(Path(place) / "index"), FolderSource(root)
         deletion = DeletionConfig(listings=1, max_share=0.3)
 

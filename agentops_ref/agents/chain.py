@@ -11,7 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from agentops_ref.agents.citations import answer_schema, cite, read_draft, strip_markers
+from agentops_ref.agents.limits import Limits
 from agentops_ref.agents.prompts import Prompt
+from agentops_ref.agents.request import Request
 from agentops_ref.records import Answer, Hit, Usage
 from agentops_ref.tracing import NoTracer, Tracer
 
@@ -31,7 +33,7 @@ class Search(Protocol):
 class Agent(Protocol):
     """Every agent of the book: a question in, an `Answer` out."""
 
-    def __call__(self, question: str, *, filters: Mapping[str, Any] | None = None) -> Answer: ...
+    def __call__(self, question: str, *, request: Request | None = None) -> Answer: ...
 
 
 NOT_ASKED = "no model: nothing was found"
@@ -77,11 +79,14 @@ class Chain:
         self.usage_of, self.context_chars, self.min_support = usage_of, context_chars, min_support
         self.tracer = tracer or NoTracer()
 
-    def __call__(self, question: str, *, filters: Mapping[str, Any] | None = None) -> Answer:
+    def __call__(self, question: str, *, request: Request | None = None) -> Answer:
+        request = request or Request()
         with self.tracer.span("chain", "AGENT", {"question": question}) as span:
             started = time.perf_counter()
             with self.tracer.span("retrieve", "RETRIEVER", {"query": question}) as found:
-                hits = self.search(question, filters=filters)
+                hits = request.limits.run(
+                    "the search", lambda: self.search(question, filters=request.filters)
+                )
                 found.outputs([document_of(hit) for hit in hits])
             context, shown = format_context(hits, self.context_chars)
             if not shown:
@@ -99,7 +104,7 @@ class Chain:
             if self.prompt.structured:
                 schema = {"name": "answer", "schema": answer_schema(len(shown))}
                 model = model.bind(response_format={"type": "json_schema", "json_schema": schema})
-            reply, usage = generate(model, messages, self.usage_of, self.tracer)
+            reply, usage = generate(model, messages, self.usage_of, self.tracer, request.limits)
             draft = read_draft(reply.text)
             abstained = says(draft.text, self.prompt.abstain)
             with self.tracer.span("cite", "PARSER", draft._asdict()) as cited:
@@ -133,11 +138,14 @@ class Direct:
         self.model, self.prompt, self.usage_of = model, prompt, usage_of
         self.tracer = tracer or NoTracer()
 
-    def __call__(self, question: str, *, filters: Mapping[str, Any] | None = None) -> Answer:
+    def __call__(self, question: str, *, request: Request | None = None) -> Answer:
+        request = request or Request()
         with self.tracer.span("direct", "AGENT", {"question": question}) as span:
             started = time.perf_counter()
             messages = self.prompt.messages(question=question)
-            reply, usage = generate(self.model, messages, self.usage_of, self.tracer)
+            reply, usage = generate(
+                self.model, messages, self.usage_of, self.tracer, request.limits
+            )
             text = reply.text.strip()
             abstained = says(text, self.prompt.abstain)
             span.outputs({"answer": text, "abstained": abstained})
@@ -152,13 +160,24 @@ class Direct:
 
 
 def generate(
-    model: Any, messages: Sequence[BaseMessage], usage_of: UsageOf, tracer: Tracer
+    model: Any,
+    messages: Sequence[BaseMessage],
+    usage_of: UsageOf,
+    tracer: Tracer,
+    limits: Limits,
 ) -> tuple[AIMessage, Usage]:
-    """Call the model inside a span; return its message and what it cost."""
+    """Call the model inside a span; return its message and what it cost.
+
+    Raises
+    ------
+    LimitReached
+        The request has no step left, or the model took longer than the request may.
+    """
     shown = [{"role": message.type, "content": message.text} for message in messages]
     with tracer.span("generate", "CHAT_MODEL", {"messages": shown}) as span:
-        reply: AIMessage = model.invoke(list(messages))
+        reply: AIMessage = limits.run("the model", lambda: model.invoke(list(messages)))
         usage = usage_of(reply)
+        limits.spend(usage)
         said: dict[str, Any] = {"role": "assistant", "content": reply.text}
         if reply.tool_calls:
             said["tool_calls"] = [[call["name"], call["args"]] for call in reply.tool_calls]

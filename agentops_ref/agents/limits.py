@@ -65,6 +65,16 @@ class Limits:
         with self._guard:
             self.usage = self.usage + usage
 
+    def rest(self) -> Allowance:
+        """Return what is left, as the allowance of a part that is done elsewhere."""
+        given, used = self.allowance, self.usage
+        return Allowance(
+            seconds=self.left(),
+            steps=None if given.steps is None else given.steps - used.calls,
+            tokens=None if given.tokens is None else given.tokens - used.tokens,
+            cost=None if given.cost is None else given.cost - used.cost,
+        )
+
     def check(self) -> None:
         """Say whether another step may begin.
 

@@ -1,37 +1,41 @@
 """An agent in plain Python: the model chooses tools until it answers or runs out of steps.
 
-Taught in chapter 1. The loop is bounded, every step is a span, and a tool that raises gives the
-model a message instead of ending the conversation.
+Taught in chapters 1 and 5. The loop is bounded, every step is a span, and whatever a tool does is a
+result that the model can read.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from agentops_ref.agents.chain import Search, UsageOf, generate, says, who_answered
+from agentops_ref.agents.chain import UsageOf, generate, says, who_answered
 from agentops_ref.agents.citations import Draft, cite, strip_markers
 from agentops_ref.agents.prompts import Prompt
-from agentops_ref.agents.tools import DocumentSearch
+from agentops_ref.agents.request import Request
+from agentops_ref.agents.tools.documents import Excerpts
+from agentops_ref.agents.tools.registry import Registry
+from agentops_ref.agents.tools.spec import Caller, ToolResult
 from agentops_ref.errors import ModelError
-from agentops_ref.records import Answer, Usage
+from agentops_ref.records import Answer, Hit, Step, Usage
 from agentops_ref.tracing import NoTracer, Tracer
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
-    from langchain_core.tools import BaseTool
+
+SAME = "this was called before; answer from the result above"
 
 
 class ToolLoop:
-    """Model → tool → model → … → answer."""
+    """Model → tool → model → … → answer, with the tools that ``name`` may use."""
 
     def __init__(
         self,
         *,
-        search: Search,
-        tools: Callable[[], Sequence[BaseTool]],
+        name: str,
+        registry: Registry,
         model: BaseChatModel,
         prompt: Prompt,
         usage_of: UsageOf,
@@ -40,65 +44,91 @@ class ToolLoop:
         max_steps: int,
         tracer: Tracer | None = None,
     ) -> None:
-        self.search, self.tools, self.model, self.prompt = search, tools, model, prompt
+        self.name, self.registry, self.model, self.prompt = name, registry, model, prompt
         self.usage_of, self.context_chars, self.min_support = usage_of, context_chars, min_support
         self.max_steps = max_steps
         self.tracer = tracer or NoTracer()
 
-    def __call__(self, question: str, *, filters: Mapping[str, Any] | None = None) -> Answer:
-        documents = DocumentSearch(self.search, context_chars=self.context_chars, filters=filters)
-        tools = {tool.name: tool for tool in (documents.as_tool(), *self.tools())}
-        model = self.model.bind_tools(list(tools.values()))
+    def __call__(self, question: str, *, request: Request | None = None) -> Answer:
+        request = request or Request()
+        tools = _Tools(self, request)
+        model = self.model.bind_tools([s.as_function() for s in self.registry.specs(self.name)])
         messages = self.prompt.messages(question=question)
-        usage, name, text = Usage(), "", ""
-        made: set[str] = set()
-        with self.tracer.span("agent", "AGENT", {"question": question}) as span:
+        usage, name, text, problem = Usage(), "", "", ""
+        with self.tracer.span(self.name, "AGENT", {"question": question}) as span:
             started = time.perf_counter()
             for _ in range(self.max_steps):
                 try:
-                    reply, spent = generate(model, messages, self.usage_of, self.tracer)
+                    reply, spent = generate(
+                        model, messages, self.usage_of, self.tracer, request.limits
+                    )
                 except ModelError as error:
-                    text = ""
-                    span.outputs({"error": str(error)})
+                    problem = f"failed: {error}"
                     break
-                usage, name, text = usage + spent, who_answered(reply), reply.text.strip()
+                usage, name = usage + spent, who_answered(reply)
                 if not reply.tool_calls:
+                    text = reply.text.strip()
                     break
                 messages.append(reply)
-                messages.extend(self._call(tools, call, made) for call in reply.tool_calls)
-                text = ""
+                messages.extend(tools.call(call) for call in reply.tool_calls)
+            else:
+                problem = f"limit: no answer after {self.max_steps} model calls"
             abstained = not text or says(text, self.prompt.abstain)
+            shown = tools.shown
             answer = Answer(
                 text=self.prompt.reply if abstained else strip_markers(text),
                 abstained=abstained,
                 citations=()
                 if abstained
-                else cite(Draft(text), documents.shown, min_support=self.min_support),
-                hits=tuple(documents.shown),
+                else cite(Draft(text), shown, min_support=self.min_support),
+                hits=tuple(shown),
                 usage=usage,
                 seconds=time.perf_counter() - started,
                 model=name,
                 trace_id=span.trace_id,
+                steps=tuple(tools.steps),
+                problem=problem,
             )
-            span.outputs({"answer": answer.text, "abstained": abstained})
+            span.outputs({"answer": answer.text, "abstained": abstained, "problem": problem})
         return answer
 
-    def _call(self, tools: Mapping[str, BaseTool], call: Mapping[str, Any], made: set[str]) -> Any:
+
+class _Tools:
+    """The calls of one run: what was shown, what was done."""
+
+    def __init__(self, loop: ToolLoop, request: Request) -> None:
+        self._loop, self._request = loop, request
+        self._caller = Caller(
+            loop.name,
+            tenant=request.tenant,
+            user=request.user,
+            request=request.id,
+            thread=request.thread,
+            filters=request.filters,
+        )
+        self._made: set[str] = set()
+        self.shown: list[Hit] = []
+        self.steps: list[Step] = []
+
+    def call(self, call: Mapping[str, Any]) -> Any:
         """Run one call. A call made before is not run again: its result is in the messages."""
         from langchain_core.messages import ToolMessage
 
-        same = json.dumps([call["name"], call["args"]], sort_keys=True, default=str)
-        with self.tracer.span(str(call["name"]), "TOOL", dict(call["args"])) as span:
-            tool = tools.get(call["name"])
-            if same in made:
-                result = "this was called before; answer from the result above"
-            elif tool is None:
-                result = f"unknown tool {call['name']}; known: {', '.join(tools)}"
-            else:
-                try:
-                    result = str(tool.invoke(call["args"]))
-                except Exception as error:  # what a tool raises is an answer to the model
-                    result = f"the tool failed: {error}"
-            made.add(same)
-            span.outputs(result)
-        return ToolMessage(result, tool_call_id=call["id"], name=call["name"])
+        name, arguments = str(call["name"]), call["args"]
+        given = json.dumps(arguments, sort_keys=True, ensure_ascii=False, default=str)
+        if (same := f"{name} {given}") in self._made:
+            self.steps.append(Step(self._loop.name, name, given, status="repeated", detail=SAME))
+            return ToolMessage(SAME, tool_call_id=call["id"], name=name)
+        self._made.add(same)
+        result = self._loop.registry.call(name, arguments, self._caller, self._request.limits)
+        detail = "" if result.ok else result.text
+        self.steps.append(Step(self._loop.name, name, given, result.status, result.seconds, detail))
+        return ToolMessage(self._told(result), tool_call_id=call["id"], name=name)
+
+    def _told(self, result: ToolResult) -> str:
+        if not isinstance(result.value, Excerpts):
+            return result.text
+        limit, start = self._loop.context_chars, len(self.shown) + 1
+        text, hits = result.value.numbered(limit, start=start)
+        self.shown.extend(hits)
+        return text

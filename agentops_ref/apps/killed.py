@@ -40,19 +40,10 @@ def plain_sync(
     docs: Path | str, index: Path | str, *, observe: Callable[[str], None] | None = None
 ) -> SyncReport:
     """Sync with real parsers and chunks, and vectors that cost nothing."""
-    from agentops_ref.etl import FolderSource, LanceSink, default_stages, sync
-    from agentops_ref.settings import ChunkConfig, DeletionConfig
-    from agentops_ref.testing import HashEmbeddings
+    from agentops_ref.etl import FolderSource, LanceSink, sync
+    from agentops_ref.settings import DeletionConfig
+    from agentops_ref.testing import hash_stages
 
-    embeddings = HashEmbeddings(64)
-    stages = default_stages(
-        ocr=None,
-        ocr_recipe="none",
-        embeddings=embeddings,
-        embedding_recipe=embeddings.recipe,
-        chunk=ChunkConfig(target_chars=600, max_chars=900),
-        cache=None,
-    )
     look = observe or (lambda name: None)
 
     def progress(stage: str, done: int, total: int) -> None:
@@ -62,7 +53,7 @@ def plain_sync(
     return sync(
         FolderSource(docs),
         LanceSink(index, observe=look),
-        stages,
+        hash_stages(),
         DeletionConfig(listings=1, max_share=1.0),
         progress=progress,
     )

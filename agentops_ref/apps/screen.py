@@ -32,6 +32,17 @@ def answer(out: Console, given: Answer) -> None:
         page = f", page {citation.page}" if citation.page else ""
         out.print(f"  [cyan]{escape(citation.document)}[/]{page} [dim]({citation.version})[/]")
         out.print(f"    [italic]“{escape(shorten(citation.quote, 220))}”[/]")
+    for step in given.steps:
+        said = (
+            ""
+            if step.status == "ok"
+            else f" [yellow]{escape(step.status)}: {escape(step.detail)}[/]"
+        )
+        out.print(
+            f"  [dim]{step.agent} › {step.action} {escape(shorten(step.input, 100))}[/]{said}"
+        )
+    if given.problem:
+        out.print(f"  [yellow]{escape(given.problem)}[/]")
     spent = given.usage
     out.print(
         f"[dim]{given.model}; {spent.input_tokens} + {spent.output_tokens} tokens, "

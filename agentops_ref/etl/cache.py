@@ -118,7 +118,7 @@ class StageCache:
             if not self._warned:
                 why = getattr(error, "strerror", None) or error
                 log.warning(
-                    "the cache in %s cannot be used (%s): the sync goes on without; set "
+                    "the cache in %s cannot be used (%s): the work goes on without; set "
                     "paths.cache to a folder that can be written",
                     self.folder,
                     why,

@@ -1,7 +1,7 @@
-"""Rows of typed columns → a Delta table, by key, in one transaction. Taught in chapter 4.
+"""Rows of typed columns → a part of a Delta table, in one transaction. Taught in chapter 3.
 
-What `tables` does for whole files, this does for a part of a table: the rows that some documents
-had are compared with those that they shall have, and only the difference is written.
+What `tables` does for whole files, this does for the rows of some documents, in the same way: those
+that they had are compared with those that they shall have, and the difference is merged.
 """
 
 from __future__ import annotations
@@ -10,16 +10,20 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from agentops_ref.errors import ConfigError, TransientError
+from agentops_ref.etl.tabular import landing
+from agentops_ref.etl.tabular.difference import difference
+from agentops_ref.etl.tabular.kinds import arrow_type
+from agentops_ref.etl.tabular.reading import dataset, schema_of
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from agentops_ref.etl.tables import DeltaTables
 
 Kind = Literal["string", "int", "float", "date", "strings", "floats"]
 Row = tuple[Any, ...]
 MARK = "rows of agentops ingest extract"
 """Description of the tables that this module made, so that it touches no others."""
-_LITERALS = 500
-"""Keys per predicate: a longer one would be a statement of megabytes."""
 
 
 class Merged(NamedTuple):
@@ -61,28 +65,27 @@ def merge_rows(
     TransientError
         Another process changed the table at the same time.
     """
-    from deltalake import write_deltalake
     from deltalake.exceptions import CommitFailedError
 
-    place = tables.uri / name
+    key = (next(iter(kinds)),)
+    new = _arrow(kinds, list(rows.values()))
     if name not in tables.names():
-        place.mkdir(parents=True, exist_ok=True)
-        write_deltalake(str(place), _arrow(kinds, list(rows.values())), description=MARK)
-        return Merged(len(rows), 0, 0)
+        landing.create(tables.uri / name, new, key, description=MARK)
+        return Merged(new.num_rows, 0, 0)
     table = ours(tables, name)
-    before = {field.name: field.type for field in table.to_pyarrow_dataset().schema}
-    wanted = {column: _type(kind) for column, kind in kinds.items()}
+    same = {f.name: f.type for f in schema_of(table)} == {f.name: f.type for f in new.schema}
     try:
-        if before != wanted:  # columns were added, renamed or typed otherwise
-            held = table.to_pyarrow_dataset().count_rows()
-            keep = _kept(table, kinds, documents)
-            made = _arrow(kinds, [*keep, *rows.values()])
-            write_deltalake(
-                str(place), made, mode="overwrite", schema_mode="overwrite", description=MARK
-            )
-            return Merged(len(rows), 0, max(0, held - len(keep)))
-        old = _rows(table, kinds, documents)
-        return _write(table, kinds, old, rows)
+        if same:
+            found = difference(_rows(table, documents).select(new.column_names), new, key)
+            if found.counts:
+                landing.merge(table, found, key)
+            return Merged(**{"inserted": 0, "updated": 0, "deleted": 0} | found.counts)
+        # Columns were added, renamed or typed otherwise: all rows are written anew.
+        others = _rows(table, documents, others=True).to_pylist()
+        kept = [tuple(row.get(column) for column in kinds) for row in others]
+        done = Merged(new.num_rows, 0, max(0, table.count() - len(kept)))
+        landing.rewrite(table, _arrow(kinds, [*kept, *rows.values()]), key, done._asdict())
+        return done
     except CommitFailedError as error:
         raise TransientError(f"table {name} was changed by another process: {error}") from error
 
@@ -114,76 +117,20 @@ def made_here(tables: DeltaTables) -> list[str]:
     return [n for n, at in places.items() if DeltaTable(at).metadata().description == MARK]
 
 
-def _write(
-    table: Any, kinds: Mapping[str, Kind], old: Mapping[str, Row], rows: Mapping[str, Row]
-) -> Merged:
-    inserted = [key for key in rows if key not in old]
-    updated = [key for key, row in rows.items() if key in old and old[key] != row]
-    deleted = [key for key in old if key not in rows]
-    done = Merged(len(inserted), len(updated), len(deleted))
-    if not any(done):
-        return done
-    key = _name(next(iter(kinds)))
-    gone = _one_of(f"t.{key}", deleted)
-    if not inserted and not updated:
-        table.delete(_one_of(key, deleted))
-        return done
-    merge = (
-        table.merge(
-            _arrow(kinds, [rows[one] for one in (*inserted, *updated)]),
-            predicate=f"t.{key} = s.{key}",
-            source_alias="s",
-            target_alias="t",
-        )
-        .when_matched_update_all()
-        .when_not_matched_insert_all()
-    )
-    if deleted:
-        merge = merge.when_not_matched_by_source_delete(gone)
-    merge.execute()
-    return done
-
-
-def _rows(table: Any, kinds: Mapping[str, Kind], documents: Collection[str]) -> dict[str, Row]:
+def _rows(table: Any, documents: Collection[str], *, others: bool = False) -> pa.Table:
+    """Return the rows of these documents, or those of all others."""
+    import duckdb
     import pyarrow as pa
-    import pyarrow.compute as pc
 
-    chosen = pc.field("document").isin(pa.array(sorted(documents), pa.string()))
-    held = _filterable(table).to_table(columns=list(kinds), filter=chosen)
-    return {
-        row[0]: tuple(tuple(cell) if isinstance(cell, list) else cell for cell in row)
-        for row in zip(*(held[column].to_pylist() for column in kinds), strict=True)
-    }
-
-
-def _filterable(table: Any) -> Any:
-    """Return a Delta table's newest version as a dataset that takes conditions on any column.
-
-    A merge writes its files' strings as views (deltalake 1.6), and pyarrow (25) cannot compare
-    these files' statistics with a string: every condition on such a column fails. Such a table is
-    read whole, and the condition looks at what was read.
-    """
-    import pyarrow as pa
-    import pyarrow.dataset as ds
-
-    dataset = table.to_pyarrow_dataset()
-    for fragment in dataset.get_fragments():
-        if any(pa.types.is_string_view(column) for column in fragment.physical_schema.types):
-            return ds.dataset(dataset.to_table())
-    return dataset
+    with duckdb.connect(":memory:") as connection:
+        connection.register("held", dataset(table))
+        connection.register("these", pa.table({"document": pa.array([*documents], pa.string())}))
+        join = "ANTI" if others else "SEMI"
+        sql = f"SELECT * FROM held {join} JOIN these USING (document)"
+        return connection.sql(sql).to_arrow_table()
 
 
-def _kept(table: Any, kinds: Mapping[str, Kind], documents: Collection[str]) -> list[Row]:
-    """Return the rows of all other documents, with None in columns that they lack."""
-    held = table.to_pyarrow_dataset().to_table().to_pylist()
-    return [
-        tuple(row.get(column) for column in kinds)
-        for row in held
-        if row["document"] not in documents
-    ]
-
-
-def _arrow(kinds: Mapping[str, Kind], rows: Sequence[Row]) -> Any:
+def _arrow(kinds: Mapping[str, Kind], rows: Sequence[Row]) -> pa.Table:
     import pyarrow as pa
 
     return pa.table(
@@ -196,24 +143,11 @@ def _arrow(kinds: Mapping[str, Kind], rows: Sequence[Row]) -> Any:
     )
 
 
-def _type(kind: Kind) -> Any:
+def _type(kind: Kind) -> pa.DataType:
     import pyarrow as pa
 
-    return {
-        "string": pa.string(),
-        "int": pa.int64(),
-        "float": pa.float64(),
-        "date": pa.date32(),
-        "strings": pa.list_(pa.field("element", pa.string())),
-        "floats": pa.list_(pa.field("element", pa.float64())),
-    }[kind]
-
-
-def _name(column: str) -> str:
-    return '"' + column.replace('"', '""') + '"'
-
-
-def _one_of(column: str, values: Sequence[str]) -> str:
-    quoted = ["'" + value.replace("'", "''") + "'" for value in values]
-    parts = [quoted[at : at + _LITERALS] for at in range(0, len(quoted), _LITERALS)]
-    return " OR ".join(f"{column} IN ({', '.join(part)})" for part in parts)
+    if kind == "strings":
+        return pa.list_(pa.field("element", pa.string()))
+    if kind == "floats":
+        return pa.list_(pa.field("element", pa.float64()))
+    return arrow_type(kind)

@@ -7,13 +7,10 @@ whole, and the next one finishes. Nothing is written where nothing changed.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 from agentops_ref.errors import (
     AgentOpsError,
@@ -25,73 +22,20 @@ from agentops_ref.errors import (
     nearest,
 )
 from agentops_ref.etl.tabular import landing
+from agentops_ref.etl.tabular.alike import alike
 from agentops_ref.etl.tabular.changes import RowChange, changes_of, net
 from agentops_ref.etl.tabular.difference import difference
-from agentops_ref.etl.tabular.evolve import Policy, Shape, evolve
+from agentops_ref.etl.tabular.evolve import Policy, evolve
+from agentops_ref.etl.tabular.history import TableVersion, version_of
 from agentops_ref.etl.tabular.incoming import Incoming, checked
-from agentops_ref.etl.tabular.kinds import Kind, arrow_type, cast, kind_of_type, wider
+from agentops_ref.etl.tabular.kinds import Kind, arrow_type, kind_of_type
 from agentops_ref.etl.tabular.query import Limits, Parameters, Rows, select
+from agentops_ref.etl.tabular.reading import dataset, schema_of
+from agentops_ref.etl.tabular.report import Landed, TablesReport
 from agentops_ref.etl.tabular.sources import Found, folder, once, read
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 ATTEMPTS = 5
 """Times that a merge is tried while a writer that takes no lock changes the table as well."""
-
-
-class TableVersion(NamedTuple):
-    """One line of a table's history."""
-
-    number: int
-    made_at: str
-    """UTC, ISO 8601 to the second."""
-    operation: str
-    """Delta's own name of it: WRITE, MERGE, DELETE, ..."""
-    inserted: int
-    updated: int
-    deleted: int
-
-
-@dataclass(frozen=True, slots=True)
-class Landed:
-    """What was done to one table."""
-
-    counts: Mapping[str, int]
-    """``{"inserted": n, "updated": n, "deleted": n}``; ``{}`` when nothing was written."""
-    notes: tuple[str, ...] = ()
-    """Columns that came, went or changed their type."""
-
-
-@dataclass(frozen=True, slots=True)
-class TablesReport:
-    """What a sync did to each table."""
-
-    landed: Mapping[str, Landed] = field(default_factory=dict)
-    failed: Mapping[str, AgentOpsError] = field(default_factory=dict)
-    """Table → why it stayed as it was. The others landed."""
-
-    @property
-    def counts(self) -> dict[str, dict[str, int]]:
-        return {name: dict(done.counts) for name, done in self.landed.items()}
-
-    @property
-    def notes(self) -> dict[str, tuple[str, ...]]:
-        return {name: done.notes for name, done in self.landed.items() if done.notes}
-
-    def require(self) -> TablesReport:
-        """Return it again.
-
-        Raises
-        ------
-        AgentOpsError
-            A table failed: of the kind of the first failure, with all reasons.
-        """
-        if not self.failed:
-            return self
-        first = next(iter(self.failed.values()))
-        more = "".join(f"\n{reason}" for reason in list(map(str, self.failed.values()))[1:])
-        raise type(first)(f"{first}{more}") from first
 
 
 class DeltaTables:
@@ -145,7 +89,7 @@ class DeltaTables:
 
     def key(self, name: str) -> tuple[str, ...]:
         """Return the columns that name a row of a table."""
-        return landing.key_of(_schema(self._table(name)))
+        return landing.key_of(schema_of(self._table(name)))
 
     def history(self, name: str, *, limit: int | None = None) -> list[TableVersion]:
         """Return the versions of a table, newest first, with the rows that each changed.
@@ -155,7 +99,7 @@ class DeltaTables:
         DeveloperError
             There is no such table.
         """
-        return [_line(line) for line in self._table(name).history(limit)]
+        return [version_of(line) for line in self._table(name).history(limit)]
 
     # --- writing --------------------------------------------------------------------------
 
@@ -298,7 +242,7 @@ class DeltaTables:
             return Landed({"inserted": rows.num_rows, "updated": 0, "deleted": 0})
         table = self._table(name)
         old = table.to_pyarrow_table()
-        key = landing.key_of(_schema(table))
+        key = landing.key_of(schema_of(table))
         if key != new.key:
             raise DocumentError(
                 f"{new.where}: its key is {', '.join(new.key)}, that of the table {name} is "
@@ -306,7 +250,7 @@ class DeltaTables:
             )
         before = {f.name: kind_of_type(f.type) or "string" for f in old.schema}
         shape = evolve(new.where, before, new.kinds(), policy)
-        shape, wide_old, wide_new = _alike(before, shape, old, new)
+        shape, wide_old, wide_new = alike(before, shape, old, new)
         found = difference(wide_old, wide_new, key)
         gone = found.deleted.num_rows
         if gone > self.max_share * found.held and not any_share:
@@ -319,9 +263,10 @@ class DeltaTables:
             return Landed({}, shape.notes)
         landing.switch_feed_on(table)
         if shape.rewrite:
-            landing.rewrite(table, wide_old, wide_new, key, shape, found)
+            rows = landing.shaped(wide_old, wide_new, key, shape)
+            landing.rewrite(table, rows, key, found.counts)
         elif found.counts:
-            landing.merge(table, found, key, shape)
+            landing.merge(table, found, key, add_columns=bool(shape.added))
         else:
             landing.add_columns(table, shape)
         counts = {"inserted": 0, "updated": 0, "deleted": 0} | found.counts
@@ -350,7 +295,7 @@ class DeltaTables:
             sql,
             parameters,
             known=self.names(),
-            open_table=lambda name: _dataset(self._table(name, at)),
+            open_table=lambda name: dataset(self._table(name, at)),
             limits=self.limits,
             views=self.views,
         )
@@ -370,7 +315,7 @@ class DeltaTables:
             The files of a version are gone.
         """
         table = self._table(name)
-        last, key = int(table.version()), landing.key_of(_schema(table))
+        last, key = int(table.version()), landing.key_of(schema_of(table))
         until = last if until is None else until
         if not -1 <= since <= last or not since <= until <= last:
             raise DeveloperError(
@@ -425,79 +370,4 @@ class DeltaTables:
             ) from None
 
 
-def _alike(
-    before: Mapping[str, Kind], shape: Shape, old: pa.Table, new: Incoming
-) -> tuple[Shape, pa.Table, pa.Table]:
-    """Return both states in kinds that they can be compared in, and the shape that follows."""
-    import pyarrow as pa
-
-    compared = {
-        name: wider(before[name], kind) if name in before else kind
-        for name, kind in shape.kinds.items()
-    }
-    kinds, notes = dict(shape.kinds), list(shape.notes)
-    olds, news = {}, {}
-    for name in compared:
-        try:
-            olds[name], news[name] = _column(name, compared[name], old, new)
-        except pa.ArrowInvalid:  # an integer that a float cannot hold
-            compared[name] = kinds[name] = "string"
-            notes.append(f"column {name} widened: {before.get(name)} → string, to lose no digit")
-            olds[name], news[name] = _column(name, "string", old, new)
-    rewrite = shape.rewrite or any(kinds[n] != before.get(n, kinds[n]) for n in kinds)
-    return (
-        Shape(kinds, tuple(notes), shape.added, shape.kept, rewrite),
-        pa.table({n: c for n, c in olds.items() if c is not None}),
-        pa.table({n: c for n, c in news.items() if c is not None}),
-    )
-
-
-def _column(name: str, kind: Kind, old: pa.Table, new: Incoming) -> tuple[Any, Any]:
-    return (
-        cast(old.column(name), kind) if name in old.column_names else None,
-        new.typed({name: kind}).column(name) if name in new.cells.column_names else None,
-    )
-
-
-def _dataset(table: Any) -> Any:
-    """Return a table for DuckDB to scan.
-
-    A merge that adds columns writes its files' text as string views, and Arrow does not compare
-    those with the text that a condition names. Declared as views everywhere, DuckDB compares them.
-    """
-    import pyarrow as pa
-
-    fields = [
-        field.with_type(pa.string_view()) if pa.types.is_string(field.type) else field
-        for field in _schema(table)
-    ]
-    return table.to_pyarrow_dataset(schema=pa.schema(fields))
-
-
-def _schema(table: Any) -> pa.Schema:
-    import pyarrow as pa
-
-    return pa.schema(table.schema())
-
-
-def _line(line: Mapping[str, Any]) -> TableVersion:
-    """Return one entry of Delta's history; counts are ours where the commit carries them."""
-    told = line.get("operationMetrics") or {}
-    ours = json.loads(line.get(landing.COUNTS) or "null")
-    counts = ours or {
-        "inserted": _first(told, "num_target_rows_inserted", "num_added_rows"),
-        "updated": _first(told, "num_target_rows_updated"),
-        "deleted": _first(told, "num_target_rows_deleted", "num_deleted_rows"),
-    }
-    made = datetime.fromtimestamp(line["timestamp"] / 1000, UTC)
-    return TableVersion(
-        int(line["version"]),
-        made.isoformat(timespec="seconds"),
-        str(line["operation"]),
-        *(counts.get(what, 0) for what in ("inserted", "updated", "deleted")),
-    )
-
-
-def _first(told: Mapping[str, Any], *names: str) -> int:
-    """Return the first of these counts that an operation tells; 0 for none."""
-    return next((int(told[name]) for name in names if name in told), 0)
+__all__ = ["DeltaTables", "Landed", "TableVersion", "TablesReport"]

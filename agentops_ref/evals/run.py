@@ -151,6 +151,10 @@ class _Work:
             except Exception as error:
                 self.errors[case.id] = f"{type(error).__name__}: {error}"
                 answer = Answer(text="", abstained=False)
+            if (
+                answer.abstained and answer.problem
+            ):  # stated instead of raised, and no less a failure
+                self.errors[case.id] = answer.problem
             self.answers[case.id] = answer
             said = {
                 "answer": answer.text,

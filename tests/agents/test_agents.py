@@ -22,7 +22,8 @@ from agentops_ref.agents.citations import (
 )
 from agentops_ref.agents.loop import ToolLoop
 from agentops_ref.agents.prompts import load_prompt
-from agentops_ref.agents.tools import records_tool
+from agentops_ref.agents.request import Request
+from agentops_ref.agents.tools import Caller, Registry, SearchTool, ToolSpec
 from agentops_ref.config import shipped_config_dir
 from agentops_ref.errors import ConfigError, ModelError
 from agentops_ref.records import Chunk, Hit, Usage
@@ -53,7 +54,7 @@ class Model:
         return self
 
     def bind_tools(self, tools: list[Any]) -> Model:
-        self.bound = [tool.name for tool in tools]
+        self.bound = [tool["function"]["name"] for tool in tools]
         return self
 
     def invoke(self, messages: list[Any]) -> AIMessage:
@@ -173,15 +174,25 @@ def test_direct_asks_the_model_alone() -> None:
     assert [message.type for message in model.asked[0]] == ["system", "human"]
 
 
-def loop(model: Model, rows: list[dict[str, Any]] | Exception = [], **changes: Any) -> ToolLoop:  # noqa: B006
-    def query(sql: str, parameters: Any) -> list[dict[str, Any]]:
-        if isinstance(rows, Exception):
-            raise rows
-        return rows
+class Records:
+    """A tool that returns rows, or raises."""
 
+    def __init__(self, rows: list[dict[str, Any]] | Exception) -> None:
+        self.rows = rows
+        properties = {"serial": {"type": "string"}}
+        schema = {"type": "object", "properties": properties, "required": ["serial"]}
+        self.spec = ToolSpec("find_installation", "One unit.", schema, agents=("tools",))
+
+    def __call__(self, arguments: Mapping[str, Any], caller: Caller) -> Any:
+        if isinstance(self.rows, Exception):
+            raise self.rows
+        return self.rows
+
+
+def loop(model: Model, rows: list[dict[str, Any]] | Exception = [], **changes: Any) -> ToolLoop:  # noqa: B006
     settings: dict[str, Any] = {
-        "search": search,
-        "tools": lambda: [records_tool(query)],
+        "name": "tools",
+        "registry": Registry([SearchTool(search), Records(rows)]),
         "model": model,
         "prompt": load_prompt(PROMPTS, "tools.md"),
         "usage_of": usage_of,
@@ -214,10 +225,10 @@ def test_the_loop_reads_records_with_parameters() -> None:
 @pytest.mark.parametrize(
     ("call", "rows", "said"),
     [
-        (calls("erase_everything"), [], "unknown tool erase_everything"),
-        (calls("find_installation", serial="1"), ValueError("broken"), "the tool failed: broken"),
-        (calls("find_installation", wrong="1"), [], "the tool failed"),
-        (calls("find_installation", serial="1"), [], "no installation with serial number 1"),
+        (calls("erase_everything"), [], "there is no tool 'erase_everything'"),
+        (calls("find_installation", serial="1"), ValueError("broken"), "the tool failed"),
+        (calls("find_installation", wrong="1"), [], "argument 'serial' is missing"),
+        (calls("find_installation", serial="1"), [], "nothing found"),
     ],
 )
 def test_a_failing_tool_is_an_answer_to_the_model(call: AIMessage, rows: Any, said: str) -> None:
@@ -240,31 +251,32 @@ def test_the_same_call_is_not_run_twice() -> None:
     assert len(answer.hits) == len(HITS)
 
 
-def test_the_records_query_fits_the_tables_that_the_corpus_writes(tmp_path: Path) -> None:
-    from agentops_ref.etl.tables import DeltaTables
-
-    csv = tmp_path / "csv"
-    csv.mkdir()
-    (csv / "installations.csv").write_text(
-        "serial_number,tenant,customer_id,model,commissioned,pipe_length_m,firmware,status\n"
-        "NL8-1,torvik,C1,NL-8,2024-03-18,12,3.2.0,active\nNL8-2,torvik,C2,NL-8,2024-03-19,9,3.2.1,active\n"
-    )
-    (csv / "warranties.csv").write_text(
-        "warranty_id,tenant,serial_number,kind,starts,ends,status\n"
-        "W1,torvik,NL8-1,extended,2024-03-18,2029-03-18,active\n"
-    )
-    tables = DeltaTables(tmp_path / "delta")
-    tables.sync(csv)
-    find = records_tool(tables.query)
-    found = find.invoke({"serial": " nl8-1 "})
-    assert "model: NL-8" in found
-    assert "warranty_until: 2029-03-18" in found
-    assert "firmware: 3.2.1" in find.invoke({"serial": "NL8-2"})
-    assert find.invoke({"serial": "x"}) == "no installation with serial number x"
-
-
 def test_an_unusable_model_answer_ends_in_an_abstention() -> None:
-    assert loop(Model(ModelError("no JSON")))("?").abstained
+    answer = loop(Model(ModelError("no JSON")))("?")
+    assert answer.abstained
+    assert answer.problem == "failed: no JSON"
+
+
+def test_an_agent_sees_and_uses_the_tools_that_are_its_own() -> None:
+    model = Model(calls("find_installation", serial="NL8-1"), AIMessage("Sorry"))
+    answer = loop(model, [{"model": "NL-8"}], name="another")("?")
+    assert model.bound == ["search_documents"]
+    assert [(step.action, step.status) for step in answer.steps] == [
+        ("find_installation", "denied")
+    ]
+
+
+def test_a_search_is_restricted_as_the_request_is() -> None:
+    asked: list[Any] = []
+
+    def restricted(query: str, *, k: int | None = None, filters: Any = None) -> list[Hit]:
+        asked.append(filters)
+        return HITS
+
+    model = Model(calls("search_documents", query="torque"), AIMessage("18 Nm [1]"))
+    registry = Registry([SearchTool(restricted)])
+    loop(model, registry=registry)("?", request=Request(filters={"tenant": "torvik"}))
+    assert asked == [{"tenant": "torvik"}]
 
 
 def test_a_missing_prompt_names_the_nearest(tmp_path: Path) -> None:

@@ -14,7 +14,9 @@ from agentops_ref.config import shipped_config_dir
 from agentops_ref.errors import ConfigError, ModelError
 from agentops_ref.etl.extract import (
     Candidate,
+    Extracted,
     Extractor,
+    Provenance,
     Record,
     Rejected,
     Schema,
@@ -429,6 +431,18 @@ def test_the_recipe_takes_in_all_that_decides(schema: Schema) -> None:
     told = [recipe(), recipe(parse="q"), recipe(ask=ask("m2")), recipe(ask=None)]
     assert len({*told, recipe(schema=other)}) == 5
     assert recipe() == told[0]
+
+
+def test_dates_and_lists_come_back_from_the_store(tmp_path: Path) -> None:
+    where = Provenance("d", "v", 0, 1, (0.0, 0.1, 0.5, 1.0), "q", "table", 0.5)
+    values = {"since": date(2024, 2, 29), "tools": ("wrench", "gauge"), "torque": 9.0, "note": None}
+    made = Extracted(
+        (Record("torques", values, {"torque": "Nm"}, where),),
+        (Rejected("torques", "model", "unfit", "why", {"tools": ("a",), "joint": "b"}, 3),),
+        failed="no form",
+    )
+    ResultStore(tmp_path).put("r", "address", made)
+    assert ResultStore(tmp_path).get("r", "address") == made
 
 
 def test_what_is_stored_comes_back_and_damage_counts_as_absent(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 import sys
 from collections.abc import Callable, Mapping
@@ -65,8 +66,8 @@ class Place:
     def sync(self) -> None:
         sync(self.documents, self.sink, self.stages, AT_ONCE)
 
-    def extract(self, ask: Any = None) -> ExtractReport:
-        store = ResultStore(self.root / "cache")
+    def extract(self, ask: Any = None, *, cache: str = "cache") -> ExtractReport:
+        store = ResultStore(self.root / cache)
         extractor = Extractor(read_schema(self.tree, "x"), parse="p", ask=ask, store=store)
         ledger = self.sink.snapshot().ledger()
         return follow(ledger, self.documents, self.stages, extractor, self.tables)
@@ -123,6 +124,19 @@ def test_the_cache_saves_the_work_when_the_tables_are_lost(place: Place) -> None
     again = place.extract(ask)
     assert again.work == {}
     assert place.rows() == rows
+
+
+def test_a_cache_that_cannot_be_written_costs_no_record(
+    place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    (place.root / "file").write_text("")
+    place.write(bulletins__d=NL8)
+    place.sync()
+    with caplog.at_level(logging.WARNING):
+        done = place.extract(Asked(nothing), cache="file/cache")
+    assert (done.work, done.incomplete, done.failed) == ({"extract": 4, "ask": 1}, {}, {})
+    assert place.rows() == [("a", "NL-8", 9.0), ("b", "NL-6", 12.0), ("bulletins/d", "NL-8", 9.0)]
+    assert caplog.text.count("cannot be used") == 1
 
 
 def test_a_changed_rule_does_not_ask_again(place: Place) -> None:

@@ -18,11 +18,25 @@ from agentops_ref.apps.cli.common import (
 
 @click.command()
 @click.argument("question")
+@click.option(
+    "--architecture",
+    metavar="NAME",
+    help="chain, router, supervisor, endpoints or tools; by default agent.kind.",
+)
+@click.option("--tenant", metavar="NAME", help="Whose private rows are read.")
 @click.option("--live", is_flag=True, help="Use the live model, not its recordings.")
 @click.option("--trace", is_flag=True, help="Print the trace's tree as well.")
 @json_option
 @command
-def ask(session: Session, question: str, live: bool, trace: bool, as_json: bool) -> None:
+def ask(
+    session: Session,
+    question: str,
+    architecture: str | None,
+    tenant: str | None,
+    live: bool,
+    trace: bool,
+    as_json: bool,
+) -> None:
     """Answer QUESTION with citations, or abstain.
 
     Says so when the documents do not hold the answer.
@@ -31,7 +45,11 @@ def ask(session: Session, question: str, live: bool, trace: bool, as_json: bool)
 
     if not question.strip():
         raise click.UsageError("the question is empty")
-    app = session.app(*(["models.mode=live"] if live else []))
+    app = session.app(
+        *(["models.mode=live"] if live else []),
+        *([f"agent.kind={architecture}"] if architecture else []),
+        *([f"agent.tenant={tenant}"] if tenant is not None else []),
+    )
     with progress_bar(quiet=as_json) as update:
         app.ensure_index(progress=update)
     answer = app.agent(question)
@@ -40,6 +58,8 @@ def ask(session: Session, question: str, live: bool, trace: bool, as_json: bool)
             {
                 "answer": answer.text,
                 "abstained": answer.abstained,
+                "problem": answer.problem,
+                "steps": answer.steps,
                 "citations": [dataclasses.asdict(citation) for citation in answer.citations],
                 "trace_id": answer.trace_id,
                 "tokens": answer.usage.tokens,

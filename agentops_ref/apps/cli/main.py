@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from agentops_ref.apps.cli import (
+    agents,
     ask,
     config,
     corpus,
@@ -15,6 +16,7 @@ from agentops_ref.apps.cli import (
     record,
     search,
     tables,
+    tools,
     tour,
 )
 from agentops_ref.apps.cli.common import run
@@ -33,7 +35,7 @@ def cli() -> None:
 
 for part in (tour.tour, ask.ask, search.search, doctor.doctor, corpus.corpus):
     cli.add_command(part)
-for group in (ingest.ingest, tables.tables, evals.evaluation):
+for group in (agents.agents, ingest.ingest, tables.tables, tools.tools, evals.evaluation):
     cli.add_command(group)
 for group in (models.models, record.record, config.config):
     cli.add_command(group)

@@ -1,69 +1,54 @@
 """Results of extraction in the stage cache, by what they were made from. Taught in chapter 3.
 
-Like all of that cache it may be deleted at any time: it only saves work.
+Like all of that cache it only saves work: it may be deleted at any time, and where it cannot be
+written the records are made all the same.
 """
 
 from __future__ import annotations
 
-import json
-import os
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any
 
+from agentops_ref.etl.cache import StageCache
 from agentops_ref.etl.extract.records import Extracted, Provenance, Record, Rejected, Value
 from agentops_ref.etl.recipe import text_hash
 
 
 class ResultStore:
-    """Records and models' answers as JSON files below ``folder``."""
+    """Records and models' answers in the stage cache of ``folder``."""
 
     def __init__(self, folder: Path | str) -> None:
-        self.folder = Path(folder)
+        self._cache = StageCache(folder)
 
     def get(self, recipe: str, address: str) -> Extracted | None:
         """Return a stored result; a damaged one counts as absent."""
         try:
-            return _extracted(self._read("extract", recipe, address))
-        except (OSError, ValueError, TypeError, LookupError, AttributeError):
+            return _extracted(self._cache.get("extract", recipe, address))
+        except (ValueError, TypeError, LookupError, AttributeError):
             return None
 
     def put(self, recipe: str, address: str, result: Extracted) -> None:
-        self._write("extract", recipe, address, asdict(result))
+        self._cache.put("extract", recipe, address, _stored(result))
 
     def get_answer(self, recipe: str, text: str) -> Any:
         """Return what a model answered to a text; None where it is not known."""
-        try:
-            return self._read("ask", recipe, text_hash(text))
-        except (OSError, ValueError):
-            return None
+        return self._cache.get("ask", recipe, text_hash(text))
 
     def put_answer(self, recipe: str, text: str, answer: Any) -> None:
-        self._write("ask", recipe, text_hash(text), answer)
-
-    def _file(self, stage: str, recipe: str, address: str) -> Path:
-        return self.folder / stage / recipe / address[:2] / f"{address}.json"
-
-    def _read(self, stage: str, recipe: str, address: str) -> Any:
-        return json.loads(self._file(stage, recipe, address).read_text(encoding="utf-8"))
-
-    def _write(self, stage: str, recipe: str, address: str, value: Any) -> None:
-        path = self._file(stage, recipe, address)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Written aside and renamed, so that a killed process leaves no half an entry.
-        with NamedTemporaryFile(
-            "w", encoding="utf-8", dir=path.parent, suffix=".part", delete=False
-        ) as file:
-            json.dump(value, file, ensure_ascii=False, default=_dated)
-        os.replace(file.name, path)
+        self._cache.put("ask", recipe, text_hash(text), answer)
 
 
-def _dated(value: Any) -> Any:
-    if isinstance(value, date):
-        return {"date": value.isoformat()}
-    raise TypeError(f"not JSON: {type(value).__name__}")
+def _stored(result: Extracted) -> dict[str, Any]:
+    """JSON knows no dates: they become ``{"date": ...}``."""
+    stored = asdict(result)
+    for record in stored["records"]:
+        record["values"] = {
+            name: {"date": value.isoformat()} if isinstance(value, date) else value
+            for name, value in record["values"].items()
+        }
+    return stored
 
 
 def _extracted(stored: dict[str, Any]) -> Extracted:
@@ -91,7 +76,7 @@ def _record(stored: dict[str, Any]) -> Record:
 
 
 def _tupled(value: Any) -> Any:
-    """JSON knows neither tuples nor dates."""
+    """The other way round; and JSON knows no tuples, a list comes back."""
     if isinstance(value, list):
         return tuple(value)
     return date.fromisoformat(value["date"]) if isinstance(value, dict) else value

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from agentops_ref.etl.tabular.difference import Difference, filled, quoted
 from agentops_ref.etl.tabular.evolve import Shape
-from agentops_ref.etl.tabular.kinds import Kind, arrow_type
+from agentops_ref.etl.tabular.kinds import arrow_type
+from agentops_ref.etl.tabular.reading import schema_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -43,13 +44,15 @@ def marked(rows: pa.Table, key: Sequence[str]) -> pa.Table:
     return rows.cast(pa.schema(fields))
 
 
-def create(place: Path, rows: pa.Table, key: Sequence[str]) -> None:
+def create(place: Path, rows: pa.Table, key: Sequence[str], *, description: str = "") -> None:
+    """Make a table; its description tells whose it is."""
     from deltalake import write_deltalake
 
     place.mkdir(parents=True, exist_ok=True)
     write_deltalake(
         str(place),
         marked(rows, key),
+        description=description or None,
         configuration={FEED: "true"},
         commit_properties=_told({"inserted": rows.num_rows, "updated": 0, "deleted": 0}),
     )
@@ -61,20 +64,25 @@ def switch_feed_on(table: Any) -> None:
         table.alter.set_table_properties({FEED: "true"})
 
 
-def rewrite(
-    table: Any, old: pa.Table, new: pa.Table, key: Sequence[str], shape: Shape, found: Difference
-) -> None:
-    """Write all rows anew, in the new shape."""
-    from deltalake import write_deltalake
+def shaped(old: pa.Table, new: pa.Table, key: Sequence[str], shape: Shape) -> pa.Table:
+    """Return the new rows in a shape, with what the old ones had in columns that are kept."""
+    import pyarrow as pa
 
     rows = filled(old, new, key, shape.kept) if shape.kept else new
-    rows = rows.select(list(shape.kinds))
+    types = [pa.field(name, arrow_type(kind)) for name, kind in shape.kinds.items()]
+    return rows.select(list(shape.kinds)).cast(pa.schema(types))
+
+
+def rewrite(table: Any, rows: pa.Table, key: Sequence[str], counts: Mapping[str, int]) -> None:
+    """Write all rows anew, with the columns that they have."""
+    from deltalake import write_deltalake
+
     write_deltalake(
         table,
-        marked(_as(rows, shape.kinds), key),
+        marked(rows, key),
         mode="overwrite",
         schema_mode="overwrite",
-        commit_properties=_told(found.counts),
+        commit_properties=_told(counts),
     )
 
 
@@ -97,13 +105,14 @@ def add_columns(table: Any, shape: Shape) -> None:
     )
 
 
-def merge(table: Any, found: Difference, key: Sequence[str], shape: Shape) -> None:
-    """Merge inserts, updates and deletes. Columns that the source has no more are left alone."""
+def merge(table: Any, found: Difference, key: Sequence[str], *, add_columns: bool = False) -> None:
+    """Merge inserts, updates and deletes. Columns that the new rows do not have are left alone."""
     import pyarrow as pa
 
     columns = found.inserted.column_names
+    taken = {*columns, *schema_of(table).names}
     mark = "change"
-    while mark in shape.kinds:
+    while mark in taken:
         mark += "_"
     parts = [
         found.inserted.append_column(mark, pa.array(["write"] * found.inserted.num_rows)),
@@ -121,7 +130,7 @@ def merge(table: Any, found: Difference, key: Sequence[str], shape: Shape) -> No
             predicate=on,
             source_alias="s",
             target_alias="t",
-            merge_schema=bool(shape.added),
+            merge_schema=add_columns,
             commit_properties=_told(found.counts),
         )
         .when_matched_delete(predicate=f"s.{quoted(mark)} = 'delete'")
@@ -135,12 +144,6 @@ def _typed(schema: pa.Schema, mark: str) -> pa.Schema:
     import pyarrow as pa
 
     return pa.schema([pa.field(f.name, pa.string() if f.name == mark else f.type) for f in schema])
-
-
-def _as(rows: pa.Table, kinds: Mapping[str, Kind]) -> pa.Table:
-    import pyarrow as pa
-
-    return rows.cast(pa.schema([pa.field(name, arrow_type(kind)) for name, kind in kinds.items()]))
 
 
 def _told(counts: Mapping[str, int]) -> Any:

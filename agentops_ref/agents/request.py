@@ -1,0 +1,55 @@
+"""What goes with a question: on whose behalf it is asked, and what may be used to answer it.
+
+Taught in chapters 5 and 7. It comes from the code around an agent, never from a model, and is
+handed on unchanged from agent to agent and, over HTTP, from process to process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+from uuid import uuid4
+
+from agentops_ref.agents.limits import Allowance, Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One question's surroundings, the same for all that work on it."""
+
+    limits: Limits = field(default_factory=Limits)
+    """What may still be used, shared by all."""
+    filters: Mapping[str, Any] | None = None
+    """What every search is restricted to; see `agentops_ref.etl.search`."""
+    tenant: str = ""
+    """Whose private rows may be read; without one, none."""
+    user: str = ""
+    thread: str = ""
+    """The conversation that the question belongs to; empty for a single one."""
+    id: str = field(default_factory=lambda: uuid4().hex)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what another process needs to know; of the limits, what is left."""
+        return {
+            "limits": asdict(self.limits.rest()),
+            "filters": None if self.filters is None else dict(self.filters),
+            **{name: getattr(self, name) for name in ("tenant", "user", "thread", "id")},
+        }
+
+    @classmethod
+    def of_json(cls, value: Mapping[str, Any]) -> Request:
+        """Read what `as_json` wrote; its clock starts anew.
+
+        Raises
+        ------
+        TypeError
+            There is a key that nobody knows.
+        """
+        given = dict(value)
+        limits = Limits(Allowance(**given.pop("limits", None) or {}))
+        return cls(limits=limits, **given)
+
+    def within(self, allowance: Allowance) -> Request:
+        """Return the request with limits of its own."""
+        return replace(self, limits=Limits(allowance))

@@ -1,0 +1,224 @@
+"""Several agents behind one: a router that chooses once, and what a supervisor shares with it.
+
+Taught in chapter 5. A specialist is an agent with a name and a line that says what it is for; it
+may run in this process or behind an endpoint, which makes no difference here.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from agentops_ref.agents.chain import Agent, UsageOf, generate
+from agentops_ref.agents.limits import Allowance, LimitReached, Limits
+from agentops_ref.agents.prompts import Prompt
+from agentops_ref.agents.request import Request
+from agentops_ref.errors import (
+    AgentOpsError,
+    ConfigError,
+    DeveloperError,
+    ModelError,
+    NotRecorded,
+    nearest,
+    printable,
+)
+from agentops_ref.records import Answer, Step, Usage
+from agentops_ref.tracing import NoTracer, Tracer
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+
+log = logging.getLogger(__name__)
+OURS = (ConfigError, DeveloperError, NotRecorded)
+"""Errors of whoever set the system up; nobody is served by an answer in their place."""
+RESERVE = 0.05
+"""Share of a request's time in which no work begins, so that what was found can still be stated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Specialist:
+    """An agent among several."""
+
+    name: str
+    purpose: str
+    """One line: what it is asked. A model chooses by it."""
+    agent: Agent
+    timeout: float | None = None
+    """Seconds after which the others go on without it; None is the request's own deadline."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What became of one task."""
+
+    agent: str
+    task: str
+    answer: Answer
+
+    @property
+    def useful(self) -> bool:
+        return not (self.answer.abstained or self.answer.problem)
+
+
+def stated(error: BaseException, reply: str, **more: Any) -> Answer:
+    """Return the answer that says what failed, in place of an error."""
+    status = "timeout" if isinstance(error, LimitReached | TimeoutError) else "failed"
+    why = printable(str(error)) or type(error).__name__
+    return Answer(text=reply, abstained=True, problem=f"{status}: {why}", **more)
+
+
+def ask(specialist: Specialist, task: str, request: Request, *, reply: str) -> Finding:
+    """Hand a task over; whatever the specialist raises is a finding that says so.
+
+    Raises
+    ------
+    LimitReached
+        The whole request is at its end, not only this task.
+    """
+    limits = request.limits
+    limits.check()
+    started = time.perf_counter()
+    try:
+        answer = limits.run(
+            specialist.name,
+            lambda: specialist.agent(task, request=request),
+            at_most=specialist.timeout,
+        )
+    except (*OURS, LimitReached):
+        raise
+    except Exception as error:  # a specialist's bug must not take the others down
+        log.warning("%s: %s: %s", specialist.name, type(error).__name__, error)
+        answer = stated(error, reply, seconds=time.perf_counter() - started)
+    return Finding(specialist.name, task, answer)
+
+
+def step_of(finding: Finding) -> Step:
+    """Return the hand-over as a step of the trajectory."""
+    status, _, detail = finding.answer.problem.partition(": ")
+    return Step(
+        "supervisor",
+        finding.agent,
+        finding.task,
+        status=status or "ok",
+        seconds=finding.answer.seconds,
+        detail=detail,
+    )
+
+
+class Bounded:
+    """An agent that always answers, and within what a request is allowed.
+
+    Whatever goes wrong inside becomes an `Answer` whose ``problem`` says what it was, so that a
+    caller who waits gets a statement and not an error. Mistakes in the set-up (`OURS`) are raised.
+    """
+
+    def __init__(
+        self, agent: Agent, allowance: Allowance, *, reply: str, tracer: Tracer | None = None
+    ) -> None:
+        self.agent, self.allowance, self.reply = agent, allowance, reply
+        self.tracer = tracer or NoTracer()
+
+    def __call__(self, question: str, *, request: Request | None = None) -> Answer:
+        whole = Limits(self.allowance)
+        seconds = self.allowance.seconds
+        inner = replace(self.allowance, seconds=seconds and seconds * (1 - RESERVE))
+        given = (request or Request()).within(inner)
+        with self.tracer.span("request", "AGENT", {"question": question}) as span:
+            started = time.perf_counter()
+            try:
+                answer = whole.run("the agent", lambda: self.agent(question, request=given))
+            except OURS:
+                raise
+            except Exception as error:
+                if not isinstance(error, AgentOpsError):
+                    log.exception("an agent failed")  # a bug: its place is worth seeing
+                answer = stated(error, self.reply, usage=given.limits.usage)
+            answer = replace(answer, seconds=time.perf_counter() - started, trace_id=span.trace_id)
+            span.outputs({"answer": answer.text, "problem": answer.problem})
+        return answer
+
+
+class Router:
+    """One model call chooses a specialist, which then answers alone."""
+
+    def __init__(
+        self,
+        specialists: Sequence[Specialist],
+        *,
+        model: BaseChatModel,
+        prompt: Prompt,
+        usage_of: UsageOf,
+        fallback: str,
+        tracer: Tracer | None = None,
+    ) -> None:
+        self.specialists = {one.name: one for one in specialists}
+        if fallback not in self.specialists:
+            known = nearest(fallback, tuple(self.specialists))
+            raise ConfigError(f"agent.fallback: no specialist '{fallback}'{known}")
+        self.model, self.prompt, self.usage_of = model, prompt, usage_of
+        self.fallback, self.tracer = fallback, tracer or NoTracer()
+
+    def __call__(self, question: str, *, request: Request | None = None) -> Answer:
+        request = request or Request()
+        with self.tracer.span("router", "AGENT", {"question": question}) as span:
+            started = time.perf_counter()
+            name, usage, why = self._choose(question, request.limits)
+            found = ask(
+                self.specialists[name],
+                question,
+                request,
+                reply=self.prompt.reply,
+            )
+            chosen = replace(step_of(found), agent="router", detail=why or step_of(found).detail)
+            answer = replace(
+                found.answer,
+                usage=usage + found.answer.usage,
+                seconds=time.perf_counter() - started,
+                trace_id=span.trace_id,
+                steps=(chosen, *found.answer.steps),
+            )
+            span.outputs({"agent": name, "answer": answer.text, "problem": answer.problem})
+        return answer
+
+    def _choose(self, question: str, limits: Limits) -> tuple[str, Usage, str]:
+        """Return (specialist, cost, why the fallback was taken)."""
+        messages = self.prompt.messages(question=question, specialists=told(self.specialists))
+        model = self.model.bind(response_format=choice_schema(list(self.specialists)))
+        try:
+            reply, usage = generate(model, messages, self.usage_of, self.tracer, limits)
+        except ModelError as error:
+            return self.fallback, Usage(calls=1), f"no choice: {error}"
+        name = read_choice(reply.text).get("agent")
+        if name not in self.specialists:
+            return self.fallback, usage, f"no such specialist: {reply.text[:80]}"
+        return str(name), usage, ""
+
+
+def told(specialists: Mapping[str, Specialist]) -> str:
+    """Return the specialists as a list for a prompt."""
+    return "\n".join(f"- {one.name}: {one.purpose}" for one in specialists.values())
+
+
+def choice_schema(names: Sequence[str], **more: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the response format of a choice among names, with further properties."""
+    properties = {"agent": {"type": "string", "enum": list(names)}, **more}
+    schema = {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+    return {"type": "json_schema", "json_schema": {"name": "choice", "schema": schema}}
+
+
+def read_choice(text: str) -> dict[str, Any]:
+    """Return what a model chose; nothing if that is no JSON object."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,354 @@
+"""The registry: the one place where tools are called, for every agent and every framework.
+
+Taught in chapter 6. Each call passes the same gates in the same order (known, allowed, right
+arguments, not made before, within the rate), runs no longer than its tool and its request may, and
+leaves one audit record and one span. What a tool or a model does wrong comes back as a result that
+the model can read; nothing of it is raised.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import CancelledError, Future
+from dataclasses import asdict
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, NamedTuple
+
+from agentops_ref.agents.limits import LimitReached, Limits
+from agentops_ref.agents.tools.arguments import validator_of, wrong
+from agentops_ref.agents.tools.audit import Audit, AuditRecord, digest_of
+from agentops_ref.agents.tools.policy import Busy, Calls, RateLimit
+from agentops_ref.agents.tools.spec import (
+    MAX_CHARS,
+    Caller,
+    Status,
+    Tool,
+    ToolResult,
+    ToolSource,
+    ToolSpec,
+    WrongArguments,
+    cut,
+    told,
+)
+from agentops_ref.errors import AgentOpsError, DeveloperError, nearest
+from agentops_ref.tracing import NoTracer, Tracer
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 16
+"""Calls of one tool that may be running, those that were given up included."""
+ASK_AGAIN = 30.0
+"""Seconds before a source that was not there is asked again."""
+
+
+class _Outcome(NamedTuple):
+    status: Status
+    text: str
+    value: Any = None
+
+
+class _Entry(NamedTuple):
+    tool: Tool
+    validator: Any
+
+
+class Registry:
+    """Tools by name. Safe to share between threads and requests.
+
+    Parameters
+    ----------
+    audit
+        Is given one record for each call; by default nothing is kept.
+    clock
+        Monotonic seconds, for rates.
+    at_once
+        Calls of one tool that may be running.
+    adapt
+        Changes a tool's specification before it is registered; what it raises leaves the tool out.
+    """
+
+    def __init__(
+        self,
+        tools: Sequence[Tool] = (),
+        *,
+        audit: Audit | None = None,
+        tracer: Tracer | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        at_once: int = AT_ONCE,
+        adapt: Callable[[ToolSpec], ToolSpec] | None = None,
+    ) -> None:
+        self._audit: Audit = audit or (lambda record: None)
+        self._tracer, self._adapt = tracer or NoTracer(), adapt
+        self._clock, self._rate = clock, RateLimit(clock=clock)
+        self._calls, self._busy = Calls(), Busy(at_once)
+        self._entries: dict[str, _Entry] = {}
+        self._guard, self._connecting = threading.Lock(), threading.Lock()
+        self._sources: dict[str, ToolSource] = {}
+        self._asked_at = clock()
+        self.absent: dict[str, str] = {}
+        """Source, or tool of it → why it is not there."""
+        for tool in tools:
+            self.register(tool)
+
+    # --- what there is --------------------------------------------------------------------
+
+    def register(self, tool: Tool) -> None:
+        """Add a tool.
+
+        Raises
+        ------
+        DeveloperError
+            There is one of that name, or its parameters are no JSON schema of an object.
+        """
+        spec = self._adapt(tool.spec) if self._adapt else tool.spec
+        if spec != tool.spec:
+            tool = copy.copy(tool)
+            tool.spec = spec  # type: ignore[misc]  # a tool looks up its own time-out there
+        entry = _Entry(tool, validator_of(spec.parameters, spec.name))
+        with self._guard:
+            if spec.name in self._entries:
+                raise DeveloperError(f"there are two tools named '{spec.name}': rename one")
+            self._entries[spec.name] = entry
+
+    def connect(self, source: ToolSource) -> None:
+        """Add the tools of a source. One that cannot be reached is noted and asked again later."""
+        try:
+            found = source.tools()
+        except Exception as error:  # whatever a server or a library raises, the others go on
+            self._sources[source.name] = source
+            self.absent[source.name] = _reason(error)
+            log.warning("tools of %s are not there: %s", source.name, _reason(error))
+            return
+        self._sources.pop(source.name, None)
+        self.absent.pop(source.name, None)
+        for tool in found:
+            try:
+                self.register(tool)
+            except AgentOpsError as error:
+                self.absent[f"{source.name}: {tool.spec.name}"] = str(error)
+                log.warning("tool of %s left out: %s", source.name, error)
+
+    def reconnect(self) -> None:
+        """Ask the sources that were not there once more."""
+        with self._connecting:
+            for source in list(self._sources.values()):
+                self.connect(source)
+
+    def specs(self, agent: str | None = None) -> tuple[ToolSpec, ...]:
+        """Return the tools that an agent may call, in the order in which they came; None is all.
+
+        Sources that were not there are asked again in the background, every half minute at most.
+        """
+        if self._sources and self._clock() - self._asked_at >= ASK_AGAIN:
+            self._asked_at = self._clock()
+            threading.Thread(target=self.reconnect, daemon=True).start()
+        specs = [entry.tool.spec for entry in list(self._entries.values())]
+        return tuple(spec for spec in specs if agent is None or spec.admits(agent))
+
+    def digest(self) -> str:
+        """Return a digest of all specifications with their versions: what a release pins."""
+        specs = sorted((asdict(entry.tool.spec) for entry in self._entries.values()), key=_name)
+        whole = json.dumps(specs, sort_keys=True, default=str)
+        return hashlib.sha256(whole.encode()).hexdigest()
+
+    # --- calling --------------------------------------------------------------------------
+
+    def call(
+        self, name: str, arguments: Any, caller: Caller, limits: Limits | None = None
+    ) -> ToolResult:
+        """Call a tool on behalf of a caller, within the request's limits.
+
+        Raises
+        ------
+        OperatorError
+            The audit cannot be written. Nothing else is raised.
+        """
+        name, limits = str(name)[:100], limits or Limits()  # a model may say anything
+        at = datetime.now(UTC).isoformat(timespec="milliseconds")
+        started = time.perf_counter()
+        given = _as_json(arguments)
+        inputs = given if isinstance(given, dict) else {"arguments": given}
+        entry = self._entries.get(name)
+        with self._tracer.span(name, "TOOL", inputs) as span:
+            outcome, repeated = self._answer(entry, name, arguments, given, caller, limits)
+            most = entry.tool.spec.max_chars if entry else MAX_CHARS
+            result = ToolResult(
+                name,
+                outcome.status,
+                cut(outcome.text, most),
+                outcome.value,
+                time.perf_counter() - started,
+                repeated,
+            )
+            span.outputs(result.text)
+        self._audit(
+            AuditRecord(
+                at,
+                name,
+                entry.tool.spec.version if entry else "",
+                result.status,
+                repeated,
+                round(result.seconds, 6),
+                caller.agent,
+                caller.tenant,
+                caller.user,
+                caller.request,
+                caller.thread,
+                given,
+                digest_of(result.text),
+            )
+        )
+        return result
+
+    def _answer(
+        self,
+        entry: _Entry | None,
+        name: str,
+        arguments: Any,
+        given: Any,
+        caller: Caller,
+        limits: Limits,
+    ) -> tuple[_Outcome, bool]:
+        """Return what comes of a call, and whether it was made before."""
+        if entry is None:
+            allowed = tuple(spec.name for spec in self.specs(caller.agent))
+            return _Outcome("unknown", f"there is no tool '{name}'{nearest(name, allowed)}"), False
+        spec = entry.tool.spec
+        if not spec.admits(caller.agent):
+            return _Outcome("denied", f"{caller.agent} may not use the tool {name}"), False
+        if isinstance(given, _NotJson) or (found := _judge(given, entry.validator)):
+            what = str(given) if isinstance(given, _NotJson) else found
+            return _Outcome("invalid", f"{name}: {what}"), False
+        if spec.repeat == "free":
+            return self._make(entry.tool, given, caller, limits, Future(), lambda: None), False
+        call = json.dumps([name, given], sort_keys=True)
+        request = (caller.request, caller.tenant, caller.user)
+        outcome, first = self._calls.claim(request, call)
+        if first:
+            forget = partial(self._calls.forget, request, call)
+            return self._make(entry.tool, given, caller, limits, outcome, forget), False
+        if spec.repeat == "never":
+            text = f"{name} was called with these arguments before and is not called again"
+            return _Outcome("limited", text), True
+        waited = _waited(spec, limits, partial(outcome.result, spec.timeout))
+        return _unsure(spec, waited), True
+
+    def _make(
+        self,
+        tool: Tool,
+        arguments: Mapping[str, Any],
+        caller: Caller,
+        limits: Limits,
+        outcome: Future[_Outcome],
+        forget: Callable[[], None],
+    ) -> _Outcome:
+        """Call the tool; what comes of it goes to ``outcome``, for those who wait for the same."""
+        spec = tool.spec
+
+        def refused(reason: str) -> _Outcome:
+            forget()
+            outcome.cancel()
+            return _Outcome("limited", reason)
+
+        if not self._busy.enter(spec.name):
+            return refused(f"{spec.name} is still busy with {self._busy.most} earlier calls")
+        if wait := self._rate.admit((spec.name, caller.tenant), spec.rate):
+            self._busy.leave(spec.name)
+            return refused(f"{spec.name} was called too often: try again in {wait:.0f} s")
+
+        def step() -> _Outcome:
+            if not outcome.set_running_or_notify_cancel():
+                return _Outcome("timeout", "")  # nobody waits any more, and nothing was done
+            made = _performed(tool, arguments, caller)
+            if made.status != "ok" and spec.effect == "read":
+                forget()  # a read that failed may be tried again; of a write nobody knows
+            self._busy.leave(spec.name)
+            outcome.set_result(made)
+            return made
+
+        waited = _waited(spec, limits, step)
+        if outcome.cancel():  # it never began, and never will
+            forget()
+            self._busy.leave(spec.name)
+            return waited
+        return _unsure(spec, waited)
+
+
+class _NotJson(str):
+    """How Python shows arguments that are not JSON."""
+
+
+def _as_json(arguments: Any) -> Any:
+    """Return a copy of arguments that are JSON, as they were given; `_NotJson` of others."""
+    try:
+        return json.loads(json.dumps(arguments, allow_nan=False))
+    except Exception:  # not only TypeError and ValueError: an object may raise anything
+        try:
+            return _NotJson(f"expected JSON, got {arguments!r:.200}")
+        except Exception:
+            return _NotJson(f"expected JSON, got an object of {type(arguments).__name__}")
+
+
+def _judge(arguments: Any, validator: Any) -> str:
+    """Return what is wrong with arguments; a schema that cannot be followed counts as that."""
+    try:
+        return wrong(arguments, validator)
+    except Exception as error:  # a reference to nowhere, a pattern that is none
+        return f"these arguments cannot be judged: {_reason(error)}"
+
+
+def _performed(tool: Tool, arguments: Mapping[str, Any], caller: Caller) -> _Outcome:
+    name = tool.spec.name
+    try:
+        value = tool(arguments, caller)
+        return _Outcome("ok", told(value), value)
+    except WrongArguments as error:
+        return _Outcome("invalid", f"{name}: {error}")
+    except TimeoutError as error:
+        return _Outcome("timeout", f"{name}: {_reason(error)}")
+    except BaseException as error:  # SystemExit and a cancelled task too: a tool ends no request
+        return _Outcome("failed", f"the tool failed: {_reason(error)}")
+
+
+def _waited(spec: ToolSpec, limits: Limits, step: Callable[[], _Outcome]) -> _Outcome:
+    """Wait for a step as long as the tool and the request may take."""
+    try:
+        return limits.run(spec.name, step, at_most=spec.timeout)
+    except LimitReached as error:
+        # Before the step began, or by the deadline while it was running.
+        return _Outcome("timeout" if error.limit == "seconds" else "limited", str(error))
+    except TimeoutError:
+        return _Outcome("timeout", f"{spec.name}: no answer within {spec.timeout:g} seconds")
+    except CancelledError:
+        return _Outcome("limited", f"{spec.name} was not called: call it again")
+    except RuntimeError as error:  # no more threads
+        return _Outcome("limited", f"{spec.name}: {_reason(error)}")
+
+
+def _unsure(spec: ToolSpec, outcome: _Outcome) -> _Outcome:
+    """Say of a write that was given up that it may have been done all the same."""
+    if outcome.status != "timeout" or spec.effect == "read":
+        return outcome
+    return outcome._replace(text=f"{outcome.text}; it may have been done all the same")
+
+
+def _reason(error: BaseException) -> str:
+    """Return an error in one line: ours as they are written, others with their type."""
+    try:
+        text = " ".join(str(error).split())[:300]
+    except Exception:
+        text = ""
+    if isinstance(error, AgentOpsError) and text:
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _name(spec: Mapping[str, Any]) -> str:
+    return str(spec["name"])

@@ -1,0 +1,134 @@
+"""``agentops agents``: the specialists as endpoints of this machine."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from functools import partial
+
+import click
+
+from agentops_ref.apps.cli.common import (
+    Session,
+    command,
+    console,
+    json_option,
+    print_json,
+    progress_bar,
+)
+
+
+@click.group()
+def agents() -> None:
+    """Specialists as endpoints: an MLflow ResponsesAgent each, on a port of its own.
+
+    `agentops ask --architecture endpoints` asks a supervisor over them.
+    """
+
+
+@agents.command()
+@json_option
+@command
+def up(session: Session, as_json: bool) -> None:
+    """Start the specialists of `agent.specialists`, and wait until they answer.
+
+    One that runs already is left alone, and so is one that has a `url`.
+    """
+    from agentops_ref.ops import endpoints
+    from agentops_ref.wiring.teams import endpoint_folder
+
+    app = session.app()
+    wanted = app.config.agent.specialists
+    settings = app.config.agent.endpoints
+    names = [name for name, one in wanted.items() if one.url is None]
+    with progress_bar(quiet=as_json) as update:
+        app.ensure_index(progress=update)  # once, before four of them would
+        app.tracer.connect()
+        found = endpoints.up(
+            endpoint_folder(app),
+            {name: partial(_serving, session, name, settings.host) for name in names},
+            host=settings.host,
+            port=settings.port,
+            seconds=settings.start_seconds,
+            progress=update,
+        )
+    if as_json:
+        print_json(found)
+        return
+    for one in found:
+        click.echo(f"{one.name:<14} {one.url}  (log: {one.log})")
+
+
+@agents.command("list")
+@json_option
+@command
+def list_(session: Session, as_json: bool) -> None:
+    """Say which endpoints were started, and whether they answer. Exit code 1 if one does not."""
+    from agentops_ref.apps import screen
+    from agentops_ref.ops import endpoints
+    from agentops_ref.wiring.teams import endpoint_folder
+
+    app = session.app()
+    found = endpoints.started(endpoint_folder(app))
+    states = {name: endpoints.state(one) for name, one in found.items()}
+    rows = [
+        {"agent": name, "state": states[name], "url": one.url, "process": one.pid}
+        for name, one in found.items()
+    ]
+    if as_json:
+        print_json(rows)
+    else:
+        screen.records(console(), rows, "none was started: agentops agents up")
+    if any(state != "up" for state in states.values()):
+        raise click.exceptions.Exit(1)
+
+
+@agents.command()
+@click.argument("names", nargs=-1)
+@json_option
+@command
+def down(session: Session, names: Sequence[str], as_json: bool) -> None:
+    """End the endpoints, all or those of NAMES."""
+    from agentops_ref.ops import endpoints
+    from agentops_ref.wiring.teams import endpoint_folder
+
+    ended = endpoints.down(endpoint_folder(session.app()), names or None)
+    if as_json:
+        print_json(ended)
+    else:
+        click.echo(f"ended: {', '.join(ended)}" if ended else "none was running")
+
+
+@agents.command()
+@click.argument("name")
+@click.option("--host", metavar="ADDRESS", help="By default agent.endpoints.host.")
+@click.option("--port", type=click.IntRange(1, 65535), required=True)
+@command
+def serve(session: Session, name: str, host: str | None, port: int) -> None:
+    """Serve one specialist here, until it is interrupted: what `up` starts for each."""
+    import uvicorn
+
+    from agentops_ref.errors import ConfigError, nearest
+    from agentops_ref.ops.serving import application
+    from agentops_ref.wiring.teams import specialist
+
+    app = session.app()
+    known = app.config.agent.specialists
+    if name not in known:
+        raise ConfigError(f"agent.specialists: no '{name}'{nearest(name, tuple(known))}")
+    app.tracer.connect()
+    agent = specialist(app, name)
+    app.search  # noqa: B018 - opens the index now: a health check must not promise too much
+    listen = host or app.config.agent.endpoints.host
+    uvicorn.run(application(agent), host=listen, port=port, log_level="warning")
+
+
+def _serving(session: Session, name: str, host: str, port: int) -> Sequence[str]:
+    """Return the command that serves a specialist with this session's configuration."""
+    program = [sys.executable, "-m", "agentops_ref.apps.cli", "agents", "serve", name]
+    where = ["--host", host, "--port", str(port)]
+    given = session.options
+    more = [f"--set={one}" for one in given["overrides"]]
+    more += [f"--config-dir={given['config_dir']}"] if given["config_dir"] else []
+    more += [f"--env={given['env']}"] if given["env"] else []
+    return [*program, *where, *more]

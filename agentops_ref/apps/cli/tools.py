@@ -1,0 +1,121 @@
+"""``agentops tools``: what agents may call, a call by hand, and our own MCP server."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from agentops_ref.apps.cli.common import Session, command, console, json_option, print_json
+
+if TYPE_CHECKING:
+    from agentops_ref.agents.tools import Registry
+
+
+@click.group()
+def tools() -> None:
+    """Tools of the agents: functions, MCP servers, OpenAPI services, Unity Catalog.
+
+    The section `tools:` of the configuration says which there are.
+    """
+
+
+def _registry(session: Session) -> Registry:
+    """Return the registry without traces: a call by hand need not wait for MLflow."""
+    return session.app().tools_with(None)
+
+
+@tools.command("list")
+@click.option("--agent", metavar="NAME", help="Only those that this agent may call.")
+@json_option
+@command
+def list_(session: Session, agent: str | None, as_json: bool) -> None:
+    """Name the tools with version, effect, limits and who may call them.
+
+    A source that cannot be reached is named, and the exit code is 1.
+    """
+    from agentops_ref.apps import screen
+
+    registry = _registry(session)
+    specs = registry.specs(agent)
+    if as_json:
+        absent = [{"source": name, "reason": why} for name, why in registry.absent.items()]
+        print_json({"tools": list(specs), "digest": registry.digest(), "absent": absent})
+    else:
+        shown = [
+            {
+                "tool": spec.name,
+                "effect": spec.effect,
+                "version": spec.version,
+                "seconds": f"{spec.timeout:g}",
+                "rate": f"{spec.rate.calls} in {spec.rate.seconds:g} s" if spec.rate else "",
+                "agents": ", ".join(spec.agents),
+                "what it does": spec.description,
+            }
+            for spec in specs
+        ]
+        screen.records(console(), shown, "no tools: see `tools:` in config/base.yaml")
+        for name, why in registry.absent.items():
+            console().print(f"  {name} is not there: {why}", markup=False)
+    if registry.absent:
+        raise click.exceptions.Exit(1)
+
+
+@tools.command()
+@click.argument("name")
+@click.option("--args", "given", metavar="JSON", default="{}", help="Arguments as JSON.")
+@click.option("--agent", metavar="NAME", default="cli", help="On behalf of this agent.")
+@click.option("--tenant", metavar="NAME", default="", help="Whose rows may be read.")
+@click.option("--user", metavar="NAME", default="", help="Who is named in the audit.")
+@json_option
+@command
+def call(
+    session: Session, name: str, given: str, agent: str, tenant: str, user: str, as_json: bool
+) -> None:
+    """Call one tool as an agent would, and show what it is told.
+
+    agentops tools call part_stock --args '{"part": "fan motor"}'
+
+    The exit code is 0 when the tool answered, else 1.
+    """
+    from agentops_ref.agents.tools import Caller
+
+    try:
+        arguments: Any = json.loads(given)
+    except ValueError as error:
+        raise click.BadParameter(f"expected JSON, got {given}: {error}", param_hint="--args") from (
+            error
+        )
+    result = _registry(session).call(name, arguments, Caller(agent, tenant=tenant, user=user))
+    if as_json:
+        shown = {"tool": result.tool, "status": result.status, "text": result.text}
+        print_json({**shown, "seconds": result.seconds, "repeated": result.repeated})
+    else:
+        click.echo(result.text if result.ok else f"{result.status}: {result.text}")
+    if not result.ok:
+        raise click.exceptions.Exit(1)
+
+
+@tools.command()
+@click.option("--host", metavar="ADDRESS", help="By default tools.serve.host.")
+@click.option("--port", type=click.IntRange(0, 65535), help="By default tools.serve.port.")
+@command
+def serve(session: Session, host: str | None, port: int | None) -> None:
+    """Serve the sensor readings over MCP, until it is interrupted."""
+    from agentops_ref.apps.sensors import sensor_server, serve
+    from agentops_ref.errors import OperatorError
+
+    app = session.app()
+    settings = app.config.tools.serve
+    token = os.environ.get(settings.token_env) if settings.token_env else None
+    if settings.token_env and not token:
+        raise OperatorError(f"tools.serve: the variable {settings.token_env} is not set")
+    server = sensor_server(app.tables.query, tenant_header=settings.tenant_header, token=token)
+    serve(
+        server,
+        host=host or settings.host,
+        port=settings.port if port is None else port,
+        ready=lambda url: click.echo(f"serving sensor readings at {url}", err=True),
+    )

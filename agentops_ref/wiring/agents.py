@@ -1,0 +1,139 @@
+"""The agents, over the same search, tables and models. Another kind is one function here.
+
+A factory is called with the `App` and returns what is called with a question; `parts.PARTS` gives
+it its name in YAML.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
+
+from agentops_ref.errors import ConfigError, nearest
+from agentops_ref.records import Answer
+from agentops_ref.wiring.index import Index
+from agentops_ref.wiring.parts import load
+from agentops_ref.wiring.tables import Tables
+
+if TYPE_CHECKING:
+    from agentops_ref.agents.chain import Agent
+    from agentops_ref.agents.request import Request
+    from agentops_ref.agents.tools import Registry
+    from agentops_ref.tracing import Tracer
+
+
+class Agents(Index, Tables):
+    """The configured agent, and others for comparisons; see `agentops_ref.agents`."""
+
+    @cached_property
+    def agent(self) -> Agent:
+        """The configured agent: a question in, an `Answer` out."""
+        return self.agent_of(self.config.agent.kind)
+
+    def agent_of(self, kind: str) -> Agent:
+        """Return an agent of another kind over the same parts, for comparisons."""
+        make = load("agent", kind)
+        if make is direct:
+            make = partial(direct, kind=kind)
+        return Versioned(make(self), self, kind)
+
+    @cached_property
+    def tools(self) -> Registry:
+        """The tools: ``tools.call(name, arguments, caller)``; see `agentops_ref.agents.tools`."""
+        return self.tools_with(self.tracer)
+
+    def tools_with(self, tracer: Tracer | None) -> Registry:
+        """Return the tools with another tracer; a call by hand need not wait for MLflow."""
+        from agentops_ref.agents.tools.build import build_registry
+
+        return build_registry(
+            self.config.tools,
+            query=self.tables.query,
+            path=self.config.path,
+            allow=self.config.agent.allow,
+            search=lambda *given, **more: self.search(*given, **more),
+            tracer=tracer,
+        )
+
+    def prompt_of(self, kind: str) -> Any:
+        """Return the prompt of a kind of agent."""
+        prompts = self.config.agent.prompts
+        if kind not in prompts:
+            known = nearest(kind, tuple(prompts))
+            raise ConfigError(f"agent.prompts: no prompt for '{kind}'{known}")
+        return self.prompt_file(prompts[kind])
+
+    def prompt_file(self, name: str) -> Any:
+        """Return the prompt of a file below ``paths.prompts``."""
+        from agentops_ref.agents.prompts import load_prompt
+
+        return load_prompt(self.config.prompts(name), name)
+
+    def usage_of(self, message: Any) -> Any:
+        """Return tokens and cost of one model call, at the configured prices."""
+        from agentops_ref.models.factory import usage_of
+
+        return usage_of(message, self.config.models.chat)
+
+
+def chain(app: Agents, *, prompt: str = "") -> Agent:
+    from agentops_ref.agents.chain import Chain
+
+    agent = app.config.agent
+    return Chain(
+        search=app.search,
+        model=app.chat,
+        prompt=app.prompt_file(prompt or agent.prompts["chain"]),
+        usage_of=app.usage_of,
+        context_chars=agent.context_chars,
+        min_support=agent.min_support,
+        tracer=app.tracer,
+    )
+
+
+def tool_loop(app: Agents, *, name: str = "tools", prompt: str = "") -> Agent:
+    from agentops_ref.agents.loop import ToolLoop
+
+    agent = app.config.agent
+    return ToolLoop(
+        name=name,
+        registry=app.tools,
+        model=app.chat,
+        prompt=app.prompt_file(prompt or agent.prompts["tools"]),
+        usage_of=app.usage_of,
+        context_chars=agent.context_chars,
+        min_support=agent.min_support,
+        max_steps=agent.max_steps,
+        tracer=app.tracer,
+    )
+
+
+def direct(app: Agents, kind: str = "llm") -> Agent:
+    from agentops_ref.agents.chain import Direct
+
+    return Direct(
+        model=app.chat, prompt=app.prompt_of(kind), usage_of=app.usage_of, tracer=app.tracer
+    )
+
+
+class Versioned:
+    """Asks for the configured tenant; adds to each answer the index version that it read."""
+
+    def __init__(self, agent: Agent, app: Agents, kind: str) -> None:
+        self._agent, self._app, self.kind = agent, app, kind
+
+    def __call__(self, question: str, *, request: Request | None = None, **more: Any) -> Answer:
+        """Answer; ``more`` are fields of the `Request`, where none is given."""
+        from agentops_ref.agents.request import Request
+
+        request = request or Request(**{"tenant": self._app.config.agent.tenant, **more})
+        answer = self._agent(question, request=request)
+        return dataclasses.replace(answer, index_version=self._app.index.version)
+
+
+def kind_of(agent: Agent) -> str:
+    """Return what a run's log calls an agent: its kind, or the name that its author gave it."""
+    if isinstance(agent, Versioned):
+        return agent.kind
+    return str(getattr(agent, "__name__", type(agent).__name__))
