@@ -74,10 +74,14 @@ def main() -> None:
     (out / "chunking.json").write_text(f"{json.dumps(report, indent=1)}\n", encoding="utf-8")
     for name, way in found.items():
         row = way.result.row(k)
-        told = "" if way.difference is None else "  difference {:+.3f} ({:+.3f} to {:+.3f})".format(
-            *way.difference
+        told = (
+            ""
+            if way.difference is None
+            else "  difference {:+.3f} ({:+.3f} to {:+.3f})".format(*way.difference)
         )
-        print(f"{name:32}{way.chunks:6} chunks  hit@{k} {row.passage_hit:.3f}  MRR {row.mrr:.3f}{told}")
+        print(
+            f"{name:32}{way.chunks:6} chunks  hit@{k} {row.passage_hit:.3f}  MRR {row.mrr:.3f}{told}"
+        )
 
 
 if __name__ == "__main__":

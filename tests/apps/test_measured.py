@@ -70,8 +70,9 @@ def test_parsers_are_shown_with_the_same_figures_ours_first(repo_root: Path) -> 
     assert all(one["figures_ours"] == found[OURS] for one in noted), "figures of several runs"
     for figures in found.values():
         assert {"born_digital", "scanned", "seconds_a_page"} <= set(figures)
-        assert figures["born_digital"]["text_recall"]["of"] == (
-            found[OURS]["born_digital"]["text_recall"]["of"]
+        assert (
+            figures["born_digital"]["text_recall"]["of"]
+            == (found[OURS]["born_digital"]["text_recall"]["of"])
         )
 
 

@@ -15,7 +15,7 @@ from agentops_ref.etl.chunk import chunk
 from agentops_ref.etl.extract import Schema, expected_fields, read_schema
 from agentops_ref.etl.extract.completeness import elements_of
 from agentops_ref.etl.quality import Fields
-from agentops_ref.records import Chunk, Element
+from agentops_ref.records import Chunk, Element, QualityReport
 from agentops_ref.wiring import build
 
 TREE: dict[str, Any] = {
@@ -150,21 +150,20 @@ def test_a_sync_warns_when_records_can_no_longer_be_found(
     manuals = tmp_path / "docs" / "manuals"
     manuals.mkdir(parents=True)
 
-    def written(joint: str) -> Any:
+    def synced(joint: str) -> QualityReport:
         for n in range(12):
-            rows = [f"E{10 + row} {joint} Clean filter {n} of the pump" for row in range(9)]
-            head = f"Code {joint} Remedy\n--- {joint} ---"
-            lines = "\n".join(f"| {line} |" for line in [*head.split("\n"), *rows])
+            rows = [f"E{10 + row}{joint}Clean filter {n} of the pump" for row in range(9)]
+            lines = "\n".join([f"Code{joint}Remedy", joint.join(["---"] * 2), *rows])
             (manuals / f"{n}.md").write_text(f"# Faults of the NL-{n}\n\n{lines}\n")
         made = build(load_config())
-        report = made.sync(accept_quality=False).quality
+        report = made.sync().quality
         assert report is not None
-        assert not made.extractor.work["ask"]
+        assert not {"chat", "extractor"} & set(vars(made)), "no model is wired for it"
         return report
 
-    (good,) = (v for v in written("|").verdicts if v.metric == "extracted_share")
+    (good,) = (v for v in synced(" | ").verdicts if v.metric == "extracted_share")
     assert (good.state, good.measured) == ("pass", 1.0)
-    report = written("/")
+    report = synced(": ")
     (bad,) = (v for v in report.verdicts if v.metric == "extracted_share")
     assert (bad.state, bad.on_fail, bad.measured) == ("fail", "warn", 0.0)
     assert "extracted_share" not in report.refused
