@@ -12,6 +12,7 @@ SWITCHES = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",  # unstructured, Daft and others
     "DAFT_ANALYTICS_ENABLED": "0",
+    "FASTMCP_CHECK_FOR_UPDATES": "off",
     "RAY_USAGE_STATS_ENABLED": "0",
     "SCARF_NO_ANALYTICS": "true",
     "RAGAS_DO_NOT_TRACK": "true",

@@ -74,6 +74,9 @@ class ToolLoop:
             else:
                 problem = f"limit: no answer after {self.max_steps} model calls"
             abstained = not text or says(text, self.prompt.abstain)
+            if abstained and tools.done:
+                # What was done is done: code says so where the model does not.
+                text, abstained = "\n".join(tools.done), False
             shown = tools.shown
             answer = Answer(
                 text=self.prompt.reply if abstained else strip_markers(text),
@@ -107,8 +110,12 @@ class _Tools:
             filters=request.filters,
         )
         self._made: set[str] = set()
+        specs = loop.registry.specs(loop.name)
+        self._writes = {spec.name for spec in specs if spec.effect == "write"}
         self.shown: list[Hit] = []
         self.steps: list[Step] = []
+        self.done: list[str] = []
+        """What was written, as the tools tell it."""
 
     def call(self, call: Mapping[str, Any]) -> Any:
         """Run one call. A call made before is not run again: its result is in the messages."""
@@ -122,6 +129,8 @@ class _Tools:
         self._made.add(same)
         result = self._loop.registry.call(name, arguments, self._caller, self._request.limits)
         detail = "" if result.ok else result.text
+        if result.ok and name in self._writes:
+            self.done.append(f"{name}: {result.text}")
         self.steps.append(Step(self._loop.name, name, given, result.status, result.seconds, detail))
         return ToolMessage(self._told(result), tool_call_id=call["id"], name=name)
 

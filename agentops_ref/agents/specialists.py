@@ -203,9 +203,13 @@ def told(specialists: Mapping[str, Specialist]) -> str:
     return "\n".join(f"- {one.name}: {one.purpose}" for one in specialists.values())
 
 
-def choice_schema(names: Sequence[str], **more: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the response format of a choice among names, with further properties."""
-    properties = {"agent": {"type": "string", "enum": list(names)}, **more}
+def choice_schema(
+    names: Sequence[str], *, first: Sequence[str] = (), last: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Return the response format of a choice among names, with texts before it and after it."""
+    text = {"type": "string"}
+    choice = {"agent": {"type": "string", "enum": list(names)}}
+    properties = {**dict.fromkeys(first, text), **choice, **dict.fromkeys(last, text)}
     schema = {
         "type": "object",
         "properties": properties,

@@ -118,7 +118,8 @@ class Supervisor:
             specialists=told({name: self.specialists[name] for name in offered}),
             findings="\n".join(f"{f.agent}: {f.answer.text}" for f in findings) or "none",
         )
-        form = choice_schema(names, task={"type": "string"})
+        # What is missing comes first: a model that has written it down chooses better.
+        form = choice_schema(names, first=["missing"], last=["task"])
         try:
             model = self.model.bind(response_format=form)
             reply, usage = generate(model, messages, self.usage_of, self.tracer, limits)

@@ -7,12 +7,14 @@ server must only be reachable for callers that may be believed: on loopback, or 
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Callable
 from typing import Any
 
 from agentops_ref.agents.tools.records import RecordQuery
 from agentops_ref.agents.tools.sensors import Count, End, Sensors, Serial, Start
 from agentops_ref.agents.tools.spec import Caller
-from agentops_ref.errors import MissingExtra
+from agentops_ref.errors import MissingExtra, OperatorError
 
 
 def sensor_server(query: RecordQuery, *, tenant_header: str, token: str | None = None) -> Any:
@@ -53,3 +55,33 @@ def sensor_server(query: RecordQuery, *, tenant_header: str, token: str | None =
         return sensors.summarise_readings(serial, start, end, caller())
 
     return server
+
+
+def serve(server: Any, *, host: str, port: int, ready: Callable[[str], None]) -> None:
+    """Serve over streamable HTTP until interrupted; ``ready`` is told the address.
+
+    No session is kept between requests, so that a client notices nothing of a restart.
+
+    Raises
+    ------
+    OperatorError
+        The port cannot be had.
+    """
+    import uvicorn
+
+    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    with sock:
+        try:
+            sock.bind((host, port))
+        except OSError as error:
+            raise OperatorError(
+                f"{host}:{port} cannot be served: {error.strerror}; choose another with --port, or "
+                "0 for a free one"
+            ) from error
+        sock.listen()  # who connects from now on is answered as soon as the server runs
+        shown = f"[{host}]" if ":" in host else host
+        app = server.http_app(path="/mcp", stateless_http=True)
+        config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2)
+        ready(f"http://{shown}:{sock.getsockname()[1]}/mcp")
+        uvicorn.Server(config).run(sockets=[sock])

@@ -77,6 +77,7 @@ def up(
     host: str,
     port: int,
     seconds: float,
+    environ: Mapping[str, str] | None = None,
     progress: Progress | None = None,
 ) -> list[Endpoint]:
     """Start what does not run yet, and wait until all answer.
@@ -91,6 +92,8 @@ def up(
         Of the first one, the others follow; 0 takes free ones.
     seconds
         Time for all of them to answer.
+    environ
+        Variables that they get besides this process's own.
 
     Raises
     ------
@@ -106,7 +109,9 @@ def up(
         for number, (name, command) in enumerate(commands.items()):
             if name not in running:
                 wanted = _port(name, host, port and port + number)
-                known[name] = _start(folder, name, command(wanted), f"http://{host}:{wanted}")
+                known[name] = _start(
+                    folder, name, command(wanted), f"http://{host}:{wanted}", environ or {}
+                )
                 new.append(name)
         _wait([known[name] for name in commands], seconds, progress)
     except BaseException:
@@ -142,11 +147,14 @@ def down(folder: Path, names: Sequence[str] | None = None, *, seconds: float = 5
     return [one.name for one in ran]
 
 
-def _start(folder: Path, name: str, command: Sequence[str], url: str) -> Endpoint:
+def _start(
+    folder: Path, name: str, command: Sequence[str], url: str, environ: Mapping[str, str]
+) -> Endpoint:
     log = folder / f"{name}.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
             command,
+            env={**os.environ, **environ},
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,

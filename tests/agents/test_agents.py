@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -255,6 +256,15 @@ def test_an_unusable_model_answer_ends_in_an_abstention() -> None:
     answer = loop(Model(ModelError("no JSON")))("?")
     assert answer.abstained
     assert answer.problem == "failed: no JSON"
+
+
+def test_what_was_done_is_said_whatever_the_model_says() -> None:
+    booking = Records([{"visit": 7}])
+    booking.spec = replace(booking.spec, name="book_visit", effect="write", repeat="once")
+    model = Model(calls("book_visit", serial="NL8-1"), AIMessage("NOT IN THE DOCUMENTS"))
+    answer = loop(model, registry=Registry([booking]))("Book it")
+    assert not answer.abstained
+    assert answer.text == "book_visit: visit: 7"
 
 
 def test_an_agent_sees_and_uses_the_tools_that_are_its_own() -> None:

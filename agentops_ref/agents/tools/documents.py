@@ -1,4 +1,4 @@
-"""The search as a tool. What it returns can be cited, so the loop keeps the hits behind the text."""
+"""The search as a tool. What it returns can be cited: the loop keeps the hits behind the text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Python functions as tools: the schema comes from the signature, the description from the docstring.
+"""Python functions as tools: signature and docstring make the schema and the description.
 
 Taught in chapter 6. A parameter of type `Caller` is filled by the registry and not shown to the
 model, so that a function learns for whom it works from the code and never from the conversation.
@@ -43,7 +43,7 @@ class FunctionTool:
         effect: Effect = "read",
         **more: Any,
     ) -> None:
-        called = name or getattr(function, "__name__", "")
+        called = name or str(getattr(function, "__name__", ""))
         about = description or _first_paragraph(function)
         if not about:
             raise DeveloperError(f"tool {called}: give the function a docstring, or a description")
@@ -80,12 +80,11 @@ class FunctionTool:
         try:
             form = self._form.model_validate(dict(arguments))
         except ValidationError as error:
-            raise WrongArguments(
-                "; ".join(
-                    f"argument '{'.'.join(map(str, one['loc']))}': {one['msg']}, got {one['input']!r}"
-                    for one in error.errors()
-                )
-            ) from None
+            found = [
+                f"argument '{'.'.join(map(str, one['loc']))}': {one['msg']}, got {one['input']!r}"
+                for one in error.errors()
+            ]
+            raise WrongArguments("; ".join(found)) from None
         given = {name: getattr(form, name) for name in type(form).model_fields}
         if self._caller:
             given[self._caller] = caller
@@ -111,7 +110,7 @@ def imported(path: str) -> Callable[..., Any]:
 
 
 def without_titles(schema: Any) -> Any:
-    """Return a JSON schema without pydantic's titles, which repeat the names at a cost of tokens."""
+    """Return a JSON schema without pydantic's titles: they repeat the names and cost tokens."""
     if isinstance(schema, list):
         return [without_titles(one) for one in schema]
     if not isinstance(schema, dict):

@@ -27,7 +27,8 @@ select count(*) as readings, min(r.measured_at) as first, max(r.measured_at) as 
        round(avg(r.power_w)) as power_w, max(r.compressor_hz) as highest_hz
 from sensor_readings r
 where r.tenant = $tenant and upper(r.serial_number) = upper(trim($serial))
-  and r.measured_at >= $start and r.measured_at < $end
+  and cast(r.measured_at as timestamptz) >= cast($start as timestamptz)
+  and cast(r.measured_at as timestamptz) < cast($end as timestamptz)
 """
 
 Serial = Annotated[str, Field(description="serial number", min_length=2, max_length=100)]

@@ -255,6 +255,7 @@ class UnityConnection:
 def told(what: str) -> Iterator[None]:
     """Turn the SDK's errors into ours, which say who must act."""
     from databricks.sdk import errors
+    from databricks.sdk.errors.base import DatabricksError
 
     try:
         yield
@@ -262,7 +263,7 @@ def told(what: str) -> Iterator[None]:
         raise OperatorError(f"{what}: {error}") from error
     except (errors.TooManyRequests, errors.InternalError, errors.TemporarilyUnavailable) as error:
         raise TransientError(f"{what}: {error}") from error
-    except errors.DatabricksError as error:
+    except DatabricksError as error:
         raise ModelError(f"{what}: {error}") from error
     except ValueError as error:  # no credentials
         raise OperatorError(f"{what}: {error}") from error

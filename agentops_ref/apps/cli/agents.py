@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
-from functools import partial
 
 import click
 
@@ -34,24 +32,13 @@ def up(session: Session, as_json: bool) -> None:
 
     One that runs already is left alone, and so is one that has a `url`.
     """
-    from agentops_ref.ops import endpoints
-    from agentops_ref.wiring.teams import endpoint_folder
+    from agentops_ref.apps import team
 
-    app = session.app()
-    wanted = app.config.agent.specialists
-    settings = app.config.agent.endpoints
-    names = [name for name, one in wanted.items() if one.url is None]
+    given = session.options
+    options = [f"--config-dir={given['config_dir']}"] if given["config_dir"] else []
+    options += [f"--env={given['env']}"] if given["env"] else []
     with progress_bar(quiet=as_json) as update:
-        app.ensure_index(progress=update)  # once, before four of them would
-        app.tracer.connect()
-        found = endpoints.up(
-            endpoint_folder(app),
-            {name: partial(_serving, session, name, settings.host) for name in names},
-            host=settings.host,
-            port=settings.port,
-            seconds=settings.start_seconds,
-            progress=update,
-        )
+        found = team.start(session.app(), options=options, progress=update)
     if as_json:
         print_json(found)
         return
@@ -121,14 +108,3 @@ def serve(session: Session, name: str, host: str | None, port: int) -> None:
     app.search  # noqa: B018 - opens the index now: a health check must not promise too much
     listen = host or app.config.agent.endpoints.host
     uvicorn.run(application(agent), host=listen, port=port, log_level="warning")
-
-
-def _serving(session: Session, name: str, host: str, port: int) -> Sequence[str]:
-    """Return the command that serves a specialist with this session's configuration."""
-    program = [sys.executable, "-m", "agentops_ref.apps.cli", "agents", "serve", name]
-    where = ["--host", host, "--port", str(port)]
-    given = session.options
-    more = [f"--set={one}" for one in given["overrides"]]
-    more += [f"--config-dir={given['config_dir']}"] if given["config_dir"] else []
-    more += [f"--env={given['env']}"] if given["env"] else []
-    return [*program, *where, *more]

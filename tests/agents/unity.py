@@ -1,0 +1,175 @@
+"""A server on loopback that speaks Databricks' REST API for functions and statements.
+
+Written from the published API and the SDK's own classes; it is not Databricks, and nothing that
+passes here was shown on an account. It reads the statements that tools send, casts their parameters
+to the types that are given with them as the service does, and answers for a connection.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+TOKEN = "token-of-the-loopback-server"
+_CALL = re.compile(r"SELECT (\*|) ?(?:FROM )?((?:`[^`]+`\.?)+)\((.*?)\)( AS result)?", re.DOTALL)
+_ARGUMENT = re.compile(r"`([^`]+)` => :(\w+)")
+_CASTS: dict[str, Callable[[str], Any]] = {
+    "int": int,
+    "bigint": int,
+    "double": float,
+    "string": str,
+    "date": str,
+    "boolean": lambda text: {"true": True, "false": False}[text],
+}
+
+
+def _parameter(name: str, kind: str, text: str, position: int, **more: Any) -> dict[str, Any]:
+    known = {"name": name, "type_name": kind, "type_text": text, "position": position}
+    return {**known, "type_json": "{}", **more}
+
+
+FUNCTIONS: dict[str, dict[str, Any]] = {
+    "main.service.heat_demand": {
+        "name": "heat_demand",
+        "full_name": "main.service.heat_demand",
+        "comment": "Heat demand of a house in kW.\n\nFor planners.",
+        "data_type": "DOUBLE",
+        "routine_definition": "area * 0.05",
+        "input_params": {
+            "parameters": [
+                _parameter("insulated", "BOOLEAN", "boolean", 1, parameter_default="true"),
+                _parameter("area_m2", "INT", "int", 0, comment="square metres"),
+            ]
+        },
+    },
+    "main.service.open_orders": {
+        "name": "open_orders",
+        "full_name": "main.service.open_orders",
+        "comment": "Open orders of a tenant.",
+        "data_type": "TABLE_TYPE",
+        "routine_definition": "select ...",
+        "input_params": {
+            "parameters": [
+                _parameter("tenant", "STRING", "string", 0),
+                _parameter("most", "LONG", "bigint", 1),
+            ]
+        },
+    },
+    "main.service.listed": {
+        "name": "listed",
+        "full_name": "main.service.listed",
+        "data_type": "INT",
+        "input_params": {"parameters": [_parameter("all", "ARRAY", "array<int>", 0)]},
+    },
+}
+
+
+class UnityServer:
+    """Endpoints for functions, statements and connections on 127.0.0.1."""
+
+    def __init__(self) -> None:
+        self.statements: list[dict[str, Any]] = []
+        self.requests: list[dict[str, Any]] = []
+        self.answers: list[int] = []
+        """Statuses to answer with first."""
+        self.state = "SUCCEEDED"
+        self.functions = json.loads(json.dumps(FUNCTIONS))
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            wbufsize = -1
+
+            def _do(self) -> None:
+                length = int(self.headers.get("Content-Length") or 0)
+                body = json.loads(self.rfile.read(length) or b"{}")
+                path = unquote(urlsplit(self.path).path)
+                if path == "/.well-known/databricks-config":
+                    status, told = 200, {}
+                elif self.headers.get("Authorization") != f"Bearer {TOKEN}":
+                    status, told = 403, _error("PERMISSION_DENIED", "invalid token")
+                elif outer.answers:
+                    status, told = outer.answers.pop(0), _error("INTERNAL_ERROR", "not now")
+                else:
+                    status, told = outer.answer(self.command, path, body)
+                data = told.encode() if isinstance(told, str) else json.dumps(told).encode()
+                self.send_response(status)
+                kind = "text/plain" if isinstance(told, str) else "application/json"
+                self.send_header("Content-Type", kind)
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            do_GET = do_POST = _do  # noqa: N815
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.host = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+    def answer(self, how: str, path: str, body: dict[str, Any]) -> tuple[int, Any]:
+        functions = "/api/2.1/unity-catalog/functions/"
+        if how == "GET" and path.startswith(functions):
+            found = self.functions.get(path.removeprefix(functions))
+            return (200, found) if found else (404, _error("FUNCTION_DOES_NOT_EXIST", path))
+        if (how, path) == ("POST", "/api/2.0/sql/statements"):
+            self.statements.append(body)
+            return 200, self._run(body)
+        if (how, path) == ("POST", "/api/2.0/external-function"):
+            self.requests.append(body)
+            if body["connection_name"] != "weather":
+                return 404, _error("CONNECTION_DOES_NOT_EXIST", body["connection_name"])
+            return 200, json.dumps({"path": body["path"], "low_c": -12})
+        return 404, _error("ENDPOINT_NOT_FOUND", path)
+
+    def _run(self, body: dict[str, Any]) -> dict[str, Any]:
+        if self.state != "SUCCEEDED":
+            return {"statement_id": "1", "status": {"state": self.state}}
+        try:
+            columns, rows = self._rows(body)
+        except (ValueError, KeyError) as error:
+            failed = {"error_code": "BAD_REQUEST", "message": f"cannot cast: {error}"}
+            return {"statement_id": "1", "status": {"state": "FAILED", "error": failed}}
+        limit = body["row_limit"]
+        schema = [{"name": name, "type_name": kind} for name, kind in columns]
+        return {
+            "statement_id": "1",
+            "status": {"state": "SUCCEEDED"},
+            "manifest": {"schema": {"columns": schema}, "truncated": len(rows) > limit},
+            "result": {
+                "data_array": [
+                    [None if cell is None else str(cell) for cell in row] for row in rows[:limit]
+                ]
+            },
+        }
+
+    def _rows(self, body: dict[str, Any]) -> tuple[list[tuple[str, str]], list[list[Any]]]:
+        call = _CALL.fullmatch(body["statement"])
+        assert call, body["statement"]
+        typed = {
+            one["name"]: None if one.get("value") is None else _CASTS[one["type"]](one["value"])
+            for one in body["parameters"]
+        }
+        given = {name: typed[marker] for name, marker in _ARGUMENT.findall(call.group(3))}
+        if call.group(2) == "`main`.`service`.`heat_demand`":
+            share = 0.05 if given.get("insulated", True) else 0.11
+            return [("result", "DOUBLE")], [[given["area_m2"] * share]]
+        assert call.group(2) == "`main`.`service`.`open_orders`"
+        columns = [("order", "STRING"), ("tenant", "STRING"), ("days", "INT")]
+        return columns, [[f"WO{n}", given["tenant"], n] for n in range(given["most"])]
+
+
+def _error(code: str, message: str) -> dict[str, str]:
+    return {"error_code": code, "message": message}
