@@ -74,14 +74,10 @@ def main() -> None:
     (out / "chunking.json").write_text(f"{json.dumps(report, indent=1)}\n", encoding="utf-8")
     for name, way in found.items():
         row = way.result.row(k)
-        told = (
-            ""
-            if way.difference is None
-            else "  difference {:+.3f} ({:+.3f} to {:+.3f})".format(*way.difference)
-        )
-        print(
-            f"{name:32}{way.chunks:6} chunks  hit@{k} {row.passage_hit:.3f}  MRR {row.mrr:.3f}{told}"
-        )
+        line = f"{name:32}{way.chunks:6} chunks  hit@{k} {row.passage_hit:.3f}  MRR {row.mrr:.3f}"
+        if way.difference is not None:
+            line += "  difference {:+.3f} ({:+.3f} to {:+.3f})".format(*way.difference)
+        print(line)
 
 
 if __name__ == "__main__":

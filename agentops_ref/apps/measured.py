@@ -50,6 +50,12 @@ class Ratio:
     """Whatever else the benchmark noted."""
 
     @property
+    def label(self) -> str:
+        """What both did, and that it is memory where it is no time."""
+        is_memory = "MiB_ours" in self.facts and "memory" not in self.what
+        return f"{self.what}, memory" if is_memory else self.what
+
+    @property
     def verdict(self) -> str:
         """``met`` or ``missed`` by the interval's upper end; "" without a target."""
         if self.target is None:
@@ -134,7 +140,7 @@ def table(found: Sequence[Ratio]) -> DataFrame:
 
     lines = [
         {
-            "done": one.what,
+            "done": one.label,
             "against": one.against,
             "ours / theirs": f"{number(one.ratio)} ({number(one.low)} to {number(one.high)})",
             "aimed at": "" if one.target is None else f"{number(one.target)} or less",
@@ -160,7 +166,7 @@ def forest(found: Sequence[Ratio]) -> Figure:
         colour = "#0072B2" if good else "#D55E00"
         axes.plot([one.low, one.high], [place, place], color=colour, lw=2)
         axes.plot([one.ratio], [place], "o" if good else "s", color=colour)
-    axes.set_yticks(range(len(found)), [f"{o.what}\n{o.against}" for o in reversed(found)])
+    axes.set_yticks(range(len(found)), [f"{o.label}\n{o.against}" for o in reversed(found)])
     axes.tick_params(axis="y", labelsize=8)
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter("{x:g}")

@@ -110,8 +110,8 @@ def quality_by_kind(
 ) -> dict[str, Quality]:
     """Parse documents below a corpus version's folder and add up the figures of each kind.
 
-    ``parse`` is called with a document's name and bytes: `Stages.parse`, which knows what was parsed
-    before, or a parser of one's own.
+    ``parse`` is called with a document's name and bytes: `Stages.parse`, which knows what was
+    parsed before, or a parser of one's own.
 
     Raises
     ------
