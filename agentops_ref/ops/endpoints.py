@@ -141,6 +141,9 @@ def down(folder: Path, names: Sequence[str] | None = None, *, seconds: float = 5
         while _process(one) and time.monotonic() < patience:
             time.sleep(0.05)
         _signal(one, signal.SIGKILL)
+    for child in _CHILDREN:
+        if child.pid in {one.pid for one in ran}:
+            child.wait()  # it was killed
     _CHILDREN[:] = [child for child in _CHILDREN if child.poll() is None]
     for one in chosen:
         (folder / f"{one.name}.json").unlink(missing_ok=True)

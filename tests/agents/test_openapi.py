@@ -37,7 +37,23 @@ DOCUMENT: dict[str, Any] = {
                         "schema": {"type": "integer", "minimum": 1, "maximum": 7},
                     },
                 ],
-                "responses": {"200": {"description": "ok"}},
+                # As documents often are, this one is wrong about the answer: low_c is a number.
+                "responses": {
+                    "200": {
+                        "description": "ok",
+                        "content": {
+                            "application/json": {
+                                "schema": {
+                                    "type": "array",
+                                    "items": {
+                                        "type": "object",
+                                        "properties": {"low_c": {"type": "string"}},
+                                    },
+                                }
+                            }
+                        },
+                    }
+                },
             }
         },
         "/alerts": {
@@ -142,6 +158,18 @@ def test_operations_are_tools(service: Service) -> None:
     assert service.asked[-1][1].startswith("/stations/Nordhavn%201%2F2/forecast")
     wrong = registry.call("forecast", {"station": "x", "days": 9}, CALLER)
     assert (wrong.status, "argument 'days'" in wrong.text) == ("invalid", True)
+
+
+@pytest.mark.parametrize("station", ["..", ".", "../../alerts?", "%2e%2e", "a/../b", "N1#x"])
+def test_a_value_never_leaves_its_place_in_the_path(service: Service, station: str) -> None:
+    registry = registry_of(
+        OpenApiConfig(name="weather", document=f"{service.url}/openapi.json", url=service.url)
+    )
+    before = len(service.asked)
+    registry.call("forecast", {"station": station}, CALLER)
+    for _, path, _, _ in service.asked[before:]:
+        assert path.startswith("/stations/")
+        assert path.endswith("/forecast")
 
 
 def test_a_body_is_sent_as_the_document_says(service: Service) -> None:

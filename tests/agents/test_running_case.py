@@ -126,8 +126,11 @@ def test_a_lookup_that_forgets_the_tenant_cannot_be_declared() -> None:
         "select * from invoices v where v.invoice_id = $invoice and v.tenant <> $tenant",
         "select * from invoices v join customers c on c.customer_id = v.customer_id "
         "where v.tenant = $tenant",
+        "select * from invoices v, customers c where v.tenant = $tenant",
+        "select * from invoices v where v.tenant = $tenant and v.invoice_id in "
+        "(select w.work_order_id from work_orders w)",
     ):
-        with pytest.raises(DeveloperError, match="tenant"):
+        with pytest.raises(DeveloperError, match=r"tenant|join"):
             Lookup("x", "x", {"invoice": "number"}, sql, "none")
     assert Lookup("x", "x", {"p": "part"}, "select * from parts_stock where part_number = $p", "")
     assert SHARED == ("parts_stock",)

@@ -181,6 +181,25 @@ def test_a_wrong_token_and_a_missing_one_are_the_operators_business(
     assert "LOOPBACK_TOKEN" in registry_of(server, HEAT).absent["main.service.heat_demand"]
 
 
+def test_a_workspace_that_is_unwell_is_asked_once(server: UnityServer) -> None:
+    registry = registry_of(server, HEAT)
+    for status in (500, 503, 429):
+        server.answers = [status]
+        result = registry.call("heat_demand", {"area_m2": 1}, CALLER)
+        assert result.status == "failed", result
+        assert "not now" in result.text
+    assert server.statements == []
+    assert registry.call("heat_demand", {"area_m2": 20}, CALLER).value == 1.0
+
+
+def test_a_workspace_that_is_gone_is_a_stated_result(server: UnityServer) -> None:
+    registry = registry_of(server, HEAT)
+    server.gone = True
+    result = registry.call("heat_demand", {"area_m2": 1}, CALLER)
+    assert result.status == "failed"
+    assert "heat_demand" in result.text
+
+
 def test_functions_need_a_warehouse_and_a_full_name() -> None:
     with pytest.raises(ValidationError, match="warehouse"):
         UnityCatalogConfig(functions=[HEAT])  # type: ignore[list-item]

@@ -78,6 +78,8 @@ class UnityServer:
         self.answers: list[int] = []
         """Statuses to answer with first."""
         self.state = "SUCCEEDED"
+        self.gone = False
+        """Hangs up on who is connected already; `close` is for the others."""
         self.functions = json.loads(json.dumps(FUNCTIONS))
         outer = self
 
@@ -86,6 +88,9 @@ class UnityServer:
             wbufsize = -1
 
             def _do(self) -> None:
+                if outer.gone:
+                    self.close_connection = True
+                    return
                 length = int(self.headers.get("Content-Length") or 0)
                 body = json.loads(self.rfile.read(length) or b"{}")
                 path = unquote(urlsplit(self.path).path)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from agentops_ref.agents.tools import records_tool
+from agentops_ref.agents.tools import Caller, Registry
+from agentops_ref.agents.tools.records import record_tools
 from agentops_ref.apps.checks.ch01 import (
     MODEL,
     PLACES,
@@ -19,6 +20,7 @@ from agentops_ref.apps.checks.ch01 import (
     reach,
     steps,
 )
+from agentops_ref.config import load_config
 from agentops_ref.etl.tables import DeltaTables
 from agentops_ref.evals import load_cases
 from agentops_ref.evals.matching import states
@@ -115,7 +117,7 @@ def test_steps_are_read_from_a_trace() -> None:
 def test_the_chapters_own_cases_hold_in_tables_and_documents(corpus: Path, tmp_path: Path) -> None:
     tables = DeltaTables(tmp_path / "delta")
     tables.sync(corpus / "v1" / "tables")
-    find = records_tool(tables.query)
+    registry = Registry(record_tools(tables.query))
     cases = load_cases(ROOT / "corpus" / "chapter-01.yaml")
     for case in cases:
         for source in case.sources:
@@ -126,5 +128,6 @@ def test_the_chapters_own_cases_hold_in_tables_and_documents(corpus: Path, tmp_p
         with (corpus / "v1" / "tables" / "installations.csv").open(encoding="utf-8") as file:
             serials = [row["serial_number"] for row in csv.DictReader(file)]
         (serial,) = [serial for serial in serials if serial in case.question]
-        found = find.invoke({"serial": serial})
+        caller = Caller("tools", tenant=load_config().agent.tenant)
+        found = registry.call("find_installation", {"serial": serial}, caller).text
         assert all(states(found, fact) for fact in case.facts), found

@@ -12,7 +12,7 @@ from typing import Any
 
 from agentops_ref.agents.chain import Search
 from agentops_ref.agents.tools.audit import AuditFile
-from agentops_ref.agents.tools.documents import NAME, SearchTool
+from agentops_ref.agents.tools.documents import SearchTool
 from agentops_ref.agents.tools.functions import FunctionTool, imported
 from agentops_ref.agents.tools.records import RecordQuery, record_tools
 from agentops_ref.agents.tools.registry import Registry
@@ -46,7 +46,8 @@ def build_registry(
     path
         Resolves a path of the configuration.
     allow
-        Agent → the tools that it may call, "*" for all. No other agent may call a tool.
+        Agent → the tools that it may call, "*" for all. No other agent may call any; a name of no
+        tool allows nothing.
     search
         The search over the documents; without it there is no such tool.
 
@@ -68,10 +69,7 @@ def build_registry(
         registry.register(tool)
     for source in _theirs(settings, path):
         registry.connect(source)
-    _check("tools.overrides", settings.overrides, registry)
-    for agent, names in allow.items():
-        wanted = [name for name in names if name not in (EVERYTHING, NAME)]
-        _check(f"agent.allow.{agent}", wanted, registry)
+    _check(settings.overrides, registry)
     return registry
 
 
@@ -144,9 +142,9 @@ def _common(settings: ToolsConfig) -> dict[str, Any]:
     return {"timeout": settings.timeout, "max_chars": settings.max_chars}
 
 
-def _check(key: str, names: Iterable[str], registry: Registry) -> None:
-    """Refuse the name of no tool, unless it may be at a source that is not there."""
+def _check(names: Iterable[str], registry: Registry) -> None:
+    """Refuse an override of no tool, unless the tool may be at a source that is not there."""
     known = tuple(spec.name for spec in registry.specs())
     for name in names:
         if name not in known and not registry.absent:
-            raise ConfigError(f"{key}: there is no tool '{name}'{nearest(name, known)}")
+            raise ConfigError(f"tools.overrides: there is no tool '{name}'{nearest(name, known)}")

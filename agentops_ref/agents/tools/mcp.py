@@ -18,6 +18,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
+from functools import cache
 from typing import Any, TypeVar
 
 from agentops_ref.agents.tools import background
@@ -95,8 +96,15 @@ class McpSource:
     def call(self, tool: str, arguments: Mapping[str, Any], caller: Caller, seconds: float) -> Any:
         """Call one tool; return ``mcp.types.CallToolResult``."""
 
+        from mcp.types import CallToolRequest, CallToolRequestParams, CallToolResult, ClientRequest
+
+        # Not `session.call_tool`: it lists the server's tools again for each new session, and
+        # refuses a result that is not what the server's own schema says.
+        params = CallToolRequestParams(name=tool, arguments=dict(arguments))
+        request = ClientRequest(CallToolRequest(params=params))
+
         async def ask(session: Any) -> Any:
-            return await session.call_tool(tool, dict(arguments))
+            return await session.send_request(request, CallToolResult)
 
         return self._run(ask, caller, seconds)
 
@@ -120,9 +128,11 @@ class McpSource:
 
     @staticmethod
     async def _list(session: Any) -> list[Any]:
+        from mcp.types import PaginatedRequestParams
+
         found, cursor = [], None
         while True:
-            page = await session.list_tools(cursor)
+            page = await session.list_tools(params=PaginatedRequestParams(cursor=cursor))
             found.extend(page.tools)
             if not (cursor := page.nextCursor):
                 return found
@@ -186,6 +196,7 @@ def over_http(server: McpServerConfig, *, timeout: float = 30.0) -> Open:
             "url": server.url,
             "headers": headers,
             "timeout": timedelta(seconds=timeout),
+            "httpx_client_factory": _http_client,
         }
         return _session(server.name, connection)
 
@@ -252,6 +263,7 @@ class Kept:
         except BaseException as error:
             if not ready.done():
                 ready.set_exception(error)
+                ready.exception()  # seen, even if nobody waits any more
                 return
             if isinstance(error, asyncio.CancelledError):
                 raise
@@ -267,6 +279,20 @@ async def _session(name: str, connection: Mapping[str, Any]) -> AsyncIterator[An
     client = MultiServerMCPClient({name: dict(connection)})  # type: ignore[dict-item]
     async with client.session(name) as session:
         yield session
+
+
+def _http_client(headers: Any = None, timeout: Any = None, auth: Any = None) -> Any:
+    """Return a client that shares its certificates: reading them takes 50 ms, in each session."""
+    import httpx
+
+    return httpx.AsyncClient(headers=headers, timeout=timeout, auth=auth, verify=_certificates())
+
+
+@cache
+def _certificates() -> Any:
+    import httpx
+
+    return httpx.create_ssl_context()
 
 
 def _default_environment() -> dict[str, str]:

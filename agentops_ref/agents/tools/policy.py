@@ -79,10 +79,12 @@ class Calls:
             made[call] = Future()
             return made[call], True
 
-    def forget(self, request: Hashable, call: Hashable) -> None:
+    def forget(self, request: Hashable, call: Hashable, outcome: Future[Any]) -> None:
         """Let the call be made again: it was not, or it failed and changed nothing."""
         with self._guard:
-            self._of.get(request, {}).pop(call, None)
+            made = self._of.get(request, {})
+            if made.get(call) is outcome:
+                del made[call]
 
 
 class Busy:

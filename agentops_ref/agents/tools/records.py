@@ -21,6 +21,8 @@ MOST = 20
 
 _FIELD = re.compile(r"\$(\w+)")
 _TABLE = re.compile(r"\b(?:from|join)\s+(\w+)(?:\s+(?:as\s+)?(\w+))?", re.IGNORECASE)
+_LISTED = re.compile(r"\bfrom\s+\w+(?:\s+(?:as\s+)?\w+)?\s*,", re.IGNORECASE)
+_NO_ALIAS = ("", "where", "left", "inner", "cross", "join", "on", "using", "order", "group")
 
 
 class RecordQuery(Protocol):
@@ -50,12 +52,14 @@ class Lookup:
     """Told when there are no rows; ``{argument}`` stands for what was asked."""
 
     def __post_init__(self) -> None:
-        for table, alias in _TABLE.findall(self.sql):
-            owner = rf"\b{alias}\.tenant" if alias and alias not in ("where", "left") else "tenant"
+        if _LISTED.search(self.sql):
+            raise DeveloperError(f"lookup {self.name}: name each further table by `join`")
+        for table, word in _TABLE.findall(self.sql):
+            alias = "" if word.lower() in _NO_ALIAS else word
+            owner = rf"\b{alias}\.tenant" if alias else "tenant"
             if table not in SHARED and not re.search(rf"{owner} = \$tenant\b", self.sql):
                 raise DeveloperError(
-                    f"lookup {self.name}: rows of {table} are read without `{alias}.tenant = "
-                    "$tenant`"
+                    f"lookup {self.name}: rows of {table} are read without `tenant = $tenant`"
                 )
 
 

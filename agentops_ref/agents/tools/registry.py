@@ -177,7 +177,7 @@ class Registry:
         inputs = given if isinstance(given, dict) else {"arguments": given}
         entry = self._entries.get(name)
         with self._tracer.span(name, "TOOL", inputs) as span:
-            outcome, repeated = self._answer(entry, name, arguments, given, caller, limits)
+            outcome, repeated = self._answer(entry, name, given, caller, limits)
             most = entry.tool.spec.max_chars if entry else MAX_CHARS
             result = ToolResult(
                 name,
@@ -188,30 +188,29 @@ class Registry:
                 repeated,
             )
             span.outputs(result.text)
-        self._audit(
-            AuditRecord(
-                at,
-                name,
-                entry.tool.spec.version if entry else "",
-                result.status,
-                repeated,
-                round(result.seconds, 6),
-                caller.agent,
-                caller.tenant,
-                caller.user,
-                caller.request,
-                caller.thread,
-                given,
-                digest_of(result.text),
+            self._audit(
+                AuditRecord(
+                    at,
+                    name,
+                    entry.tool.spec.version if entry else "",
+                    result.status,
+                    repeated,
+                    round(result.seconds, 6),
+                    caller.agent,
+                    caller.tenant,
+                    caller.user,
+                    caller.request,
+                    caller.thread,
+                    given,
+                    digest_of(result.text),
+                )
             )
-        )
         return result
 
     def _answer(
         self,
         entry: _Entry | None,
         name: str,
-        arguments: Any,
         given: Any,
         caller: Caller,
         limits: Limits,
@@ -232,7 +231,7 @@ class Registry:
         request = (caller.request, caller.tenant, caller.user)
         outcome, first = self._calls.claim(request, call)
         if first:
-            forget = partial(self._calls.forget, request, call)
+            forget = partial(self._calls.forget, request, call, outcome)
             return self._make(entry.tool, given, caller, limits, outcome, forget), False
         if spec.repeat == "never":
             text = f"{name} was called with these arguments before and is not called again"

@@ -52,7 +52,9 @@ _JSON = {
 _FIELD = re.compile(r"\{(\w+)\}")
 
 
-def unity_sources(settings: UnityCatalogConfig, **more: Any) -> list[SourceOf]:
+def unity_sources(
+    settings: UnityCatalogConfig, *, timeout: float = 10.0, **more: Any
+) -> list[SourceOf]:
     """Return a source for each function and connection: one that is gone leaves the others.
 
     Its ``tools()`` raises
@@ -64,7 +66,8 @@ def unity_sources(settings: UnityCatalogConfig, **more: Any) -> list[SourceOf]:
     ConfigError
         A function has a parameter that a statement cannot be given.
     """
-    client = cache(partial(_client, settings))
+    client = cache(partial(_client, settings, timeout))
+    more["timeout"] = timeout
 
     def function(wanted: UnityFunctionConfig) -> list[UnityFunction]:
         with told(wanted.function):
@@ -80,9 +83,10 @@ def unity_sources(settings: UnityCatalogConfig, **more: Any) -> list[SourceOf]:
     ]
 
 
-def _client(settings: UnityCatalogConfig) -> Any:
+def _client(settings: UnityCatalogConfig, timeout: float) -> Any:
     try:
         from databricks.sdk import WorkspaceClient
+        from databricks.sdk.core import Config
     except ImportError:
         raise MissingExtra("databricks-sdk", "databricks") from None
 
@@ -96,7 +100,10 @@ def _client(settings: UnityCatalogConfig) -> Any:
                 f"unity_catalog: the variable {settings.token_env}, its token, is not set"
             )
     with told("the workspace"):
-        return WorkspaceClient(**given)
+        # One attempt: the SDK would try for five minutes, and send a write again. A request may
+        # wait for as long as the statement does.
+        given |= {"retry_timeout_seconds": 1, "http_timeout_seconds": max(5.0, timeout) + 5}
+        return WorkspaceClient(config=Config(**given))
 
 
 class UnityFunction:
@@ -265,6 +272,8 @@ def told(what: str) -> Iterator[None]:
         raise TransientError(f"{what}: {error}") from error
     except DatabricksError as error:
         raise ModelError(f"{what}: {error}") from error
+    except TimeoutError as error:  # what the SDK makes of an error that may pass
+        raise TransientError(f"{what}: {error.__cause__ or error}") from error
     except ValueError as error:  # no credentials
         raise OperatorError(f"{what}: {error}") from error
     except OSError as error:  # requests' errors are such

@@ -36,27 +36,19 @@ def list_(session: Session, agent: str | None, as_json: bool) -> None:
 
     A source that cannot be reached is named, and the exit code is 1.
     """
-    from agentops_ref.apps import screen
-
     registry = _registry(session)
     specs = registry.specs(agent)
     if as_json:
         absent = [{"source": name, "reason": why} for name, why in registry.absent.items()]
         print_json({"tools": list(specs), "digest": registry.digest(), "absent": absent})
     else:
-        shown = [
-            {
-                "tool": spec.name,
-                "effect": spec.effect,
-                "version": spec.version,
-                "seconds": f"{spec.timeout:g}",
-                "rate": f"{spec.rate.calls} in {spec.rate.seconds:g} s" if spec.rate else "",
-                "agents": ", ".join(spec.agents),
-                "what it does": spec.description,
-            }
-            for spec in specs
-        ]
-        screen.records(console(), shown, "no tools: see `tools:` in config/base.yaml")
+        for spec in specs:
+            rate = f", {spec.rate.calls} in {spec.rate.seconds:g} s" if spec.rate else ""
+            who = ", ".join(spec.agents) or "nobody"
+            click.echo(f"{spec.name} ({spec.effect}, version {spec.version}{rate}) for {who}")
+            click.echo(f"    {spec.description}")
+        if not specs:
+            click.echo("no tools: see `tools:` and agent.allow in config/base.yaml")
         for name, why in registry.absent.items():
             console().print(f"  {name} is not there: {why}", markup=False)
     if registry.absent:

@@ -1,0 +1,144 @@
+"""What the agents' own code costs: a request whose model and tool answer at once.
+
+The same question, the same model (scripted, no latency) and the same tool for all: one call of the
+tool, then an answer. LangChain's `create_agent` with MLflow's autologging is the baseline; ours is
+the loop over tools with all that goes with it (limits, registry, audit, traces), alone and as a
+specialist of a supervisor, which also takes decisions. All traces go to one SQLite store.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
+
+from agentops_ref.agents.limits import Allowance
+from agentops_ref.agents.loop import ToolLoop
+from agentops_ref.agents.prompts import load_prompt
+from agentops_ref.agents.specialists import Bounded, Specialist
+from agentops_ref.agents.supervisor import Supervisor
+from agentops_ref.agents.tools import AuditFile, Registry
+from agentops_ref.agents.tools.functions import FunctionTool
+from agentops_ref.config import shipped_config_dir
+from agentops_ref.records import Usage
+from agentops_ref.testing import ScriptedChat
+from agentops_ref.tracing import MlflowTracer
+from benchmarks._report import write
+
+REQUESTS = 300
+WARM = 20
+PROMPTS = shipped_config_dir() / "prompts"
+QUESTION = "How tight is the flare nut of an NL-8?"
+
+
+def torque(model: str) -> str:
+    """Torque of a flare nut."""
+    return f"{model}: 18 Nm"
+
+
+def reply(messages: Sequence[BaseMessage]) -> AIMessage | str:
+    """Decide, call the tool, answer: by what the conversation holds so far."""
+    if "You lead specialists" in str(messages[0].content):
+        done = "records:" in str(messages[-1].content)
+        agent = "answer" if done else "records"
+        return f'{{"missing": "", "agent": "{agent}", "task": "{QUESTION}"}}'
+    if isinstance(messages[-1], ToolMessage):
+        return AIMessage("It is tightened to 18 Nm.")
+    call = {"name": "torque", "args": {"model": "NL-8"}, "id": "call_1"}
+    return AIMessage("", tool_calls=[call])
+
+
+def usage_of(message: Any) -> Usage:
+    return Usage(100, 10, 0.0, 1)
+
+
+def bare(uri: str) -> Callable[[], str]:
+    import mlflow
+    from langchain.agents import create_agent
+    from langchain_core.tools import tool
+
+    MlflowTracer(uri, "create_agent").connect()
+    agent = create_agent(ScriptedChat(script=reply), [tool(torque)])
+
+    def ask() -> str:
+        mlflow.langchain.autolog()
+        done = agent.invoke({"messages": [{"role": "user", "content": QUESTION}]})
+        mlflow.langchain.autolog(disable=True)
+        return str(done["messages"][-1].content)
+
+    return ask
+
+
+def ours(uri: str, place: Path, *, supervised: bool) -> Callable[[], str]:
+    tracer = MlflowTracer(uri, "agentops_ref")
+    model: Any = ScriptedChat(script=reply)
+    registry = Registry([FunctionTool(torque)], audit=AuditFile(place / "audit"), tracer=tracer)
+    common: Mapping[str, Any] = {"model": model, "usage_of": usage_of, "tracer": tracer}
+    loop = ToolLoop(
+        name="records",
+        registry=registry,
+        prompt=load_prompt(PROMPTS, "records.md"),
+        context_chars=1500,
+        min_support=0.5,
+        max_steps=4,
+        **common,
+    )
+    agent: Any = loop
+    if supervised:
+        agent = Supervisor(
+            [Specialist("records", "values", loop)],
+            prompt=load_prompt(PROMPTS, "supervise.md"),
+            combine=load_prompt(PROMPTS, "combine.md"),
+            max_rounds=3,
+            **common,
+        )
+    bounded = Bounded(agent, Allowance(seconds=60, steps=16), reply="Sorry.", tracer=tracer)
+
+    def ask() -> str:
+        answer = bounded(QUESTION)
+        assert not answer.problem, answer.problem
+        return answer.text
+
+    return ask
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as place:
+        uri = f"sqlite:///{place}/mlflow.db"
+        ways = {
+            "create_agent": bare(uri),
+            "loop": ours(uri, Path(place), supervised=False),
+            "supervisor": ours(uri, Path(place), supervised=True),
+        }
+        took: dict[str, list[float]] = {name: [] for name in ways}
+        for number in range(WARM + REQUESTS):
+            for name, ask in ways.items():
+                started = time.perf_counter()
+                assert "18 Nm" in ask()
+                if number >= WARM:
+                    took[name].append(time.perf_counter() - started)
+    base = took["create_agent"]
+    for name in ("loop", "supervisor"):
+        p50, p99 = np.percentile(took[name], [50, 99])
+        base50, base99 = np.percentile(base, [50, 99])
+        write(
+            f"agent_overhead_{name}",
+            "LangChain create_agent with MLflow autologging",
+            took[name],
+            base,
+            what=f"one request, one tool call, no latency: {name}",
+            target=2.0 if name == "loop" else None,
+            p50_ms_ours=round(1000 * p50, 2),
+            p99_ms_ours=round(1000 * p99, 2),
+            p50_ms_theirs=round(1000 * base50, 2),
+            p99_ms_theirs=round(1000 * base99, 2),
+        )
+
+
+if __name__ == "__main__":
+    main()
