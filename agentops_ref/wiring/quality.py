@@ -32,14 +32,15 @@ class Quality(Index, Tables):
         from agentops_ref.etl.quality import Check, expectations
 
         settings = self.config.etl.quality
-        completeness = settings.completeness and load("completeness", settings.completeness)
-        if settings.completeness == "extract":
+        name = settings.completeness
+        completeness = None if name is None else load("completeness", name)
+        if name == "extract":
             completeness = completeness(lambda: self.record_schema)
         return Check(
             expectations(settings.expectations),
             level=settings.level,
             fewest=settings.fewest,
-            completeness=completeness or None,
+            completeness=completeness,
             accept=accept,
         )
 
