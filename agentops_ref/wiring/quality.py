@@ -33,9 +33,11 @@ class Quality(Index, Tables):
 
         settings = self.config.etl.quality
         name = settings.completeness
-        completeness = None if name is None else load("completeness", name)
-        if name == "extract":
-            completeness = completeness(lambda: self.record_schema)
+        completeness = None
+        if name is not None:
+            completeness = load("completeness", name)
+            if name == "extract":
+                completeness = completeness(lambda: self.record_schema)
         return Check(
             expectations(settings.expectations),
             level=settings.level,
