@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 RESULTS = Path("benchmarks/results")
 FAULTS = "faults.json"
 RECORDS = "extract_records.json"
+CHUNKING = "chunking.json"
+PARSERS = "parse_pdf_"
+OURS = "this package"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,12 @@ class Ratio:
     """Day, ISO 8601."""
     facts: dict[str, Any] = field(default_factory=dict)
     """Whatever else the benchmark noted."""
+
+    @property
+    def label(self) -> str:
+        """What both did, and that it is memory where it is no time."""
+        is_memory = "MiB_ours" in self.facts and "memory" not in self.what
+        return f"{self.what}, memory" if is_memory else self.what
 
     @property
     def verdict(self) -> str:
@@ -89,9 +98,38 @@ def faults(folder: Path | str) -> list[dict[str, Any]]:
 
 def records(folder: Path | str) -> dict[str, Any]:
     """Return how well records were extracted: ``fields`` has precision and recall of each."""
-    path = Path(folder) / RECORDS
+    return _noted(folder, RECORDS, "records")
+
+
+def chunking(folder: Path | str) -> dict[str, Any]:
+    """Return what a search finds in the chunks of each way: ``ways`` by name, the first one ours.
+
+    Each has ``slices``, ``all`` among them, and ``mrr_difference`` from the first one.
+    """
+    return _noted(folder, CHUNKING, "chunking")
+
+
+def parsers(folder: Path | str) -> dict[str, dict[str, Any]]:
+    """Return how each parser read the same PDFs, by name and version, ours first.
+
+    Each has ``born_digital`` and ``scanned``, whose figures are a share and a count of what there
+    was, and ``seconds_a_page``.
+    """
+    files = sorted(Path(folder).glob(f"{PARSERS}*.json"))
+    if not files:
+        raise OperatorError(f"no measurement of parsers in {folder}: make bench PUBLISH=1")
+    found: dict[str, dict[str, Any]] = {}
+    for path in files:
+        noted = json.loads(path.read_text(encoding="utf-8"))
+        found.setdefault(OURS, noted["figures_ours"])
+        found[noted["against"]] = noted["figures_theirs"]
+    return found
+
+
+def _noted(folder: Path | str, file: str, what: str) -> dict[str, Any]:
+    path = Path(folder) / file
     if not path.is_file():
-        raise OperatorError(f"no measurement of records in {folder}: make bench PUBLISH=1")
+        raise OperatorError(f"no measurement of {what} in {folder}: make bench PUBLISH=1")
     noted: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return noted
 
@@ -102,7 +140,7 @@ def table(found: Sequence[Ratio]) -> DataFrame:
 
     lines = [
         {
-            "done": one.what,
+            "done": one.label,
             "against": one.against,
             "ours / theirs": f"{number(one.ratio)} ({number(one.low)} to {number(one.high)})",
             "aimed at": "" if one.target is None else f"{number(one.target)} or less",
@@ -128,7 +166,7 @@ def forest(found: Sequence[Ratio]) -> Figure:
         colour = "#0072B2" if good else "#D55E00"
         axes.plot([one.low, one.high], [place, place], color=colour, lw=2)
         axes.plot([one.ratio], [place], "o" if good else "s", color=colour)
-    axes.set_yticks(range(len(found)), [f"{o.what}\n{o.against}" for o in reversed(found)])
+    axes.set_yticks(range(len(found)), [f"{o.label}\n{o.against}" for o in reversed(found)])
     axes.tick_params(axis="y", labelsize=8)
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter("{x:g}")

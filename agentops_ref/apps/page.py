@@ -47,7 +47,6 @@ def figure_style() -> None:
 def picture(figure: Figure, alt: str) -> None:
     """Show a figure as SVG with its text equivalent, folded, below it."""
     import matplotlib.pyplot as plt
-    from IPython import display as shown
 
     svg = io.StringIO()
     figure.savefig(svg, format="svg", bbox_inches="tight", transparent=True)
@@ -55,7 +54,36 @@ def picture(figure: Figure, alt: str) -> None:
     drawing = svg.getvalue()[svg.getvalue().index("<svg") :]
     label = html.escape(alt, quote=True)
     own = f'<svg role="img" aria-label="{label}" style="max-width:100%;height:auto"'
-    drawing = drawing.replace("<svg", own, 1)
+    _publish(drawing.replace("<svg", own, 1), alt)
+
+
+def photo(image: bytes, alt: str, *, width: int = 900, rows: tuple[float, float] = (0, 1)) -> None:
+    """Show a picture in any format that Pillow reads, with its text equivalent, folded, below it.
+
+    Parameters
+    ----------
+    width
+        Pixels that it is made to have at most.
+    rows
+        The band to show, from the top, as shares 0..1 of the picture's height.
+    """
+    from base64 import b64encode
+
+    from PIL import Image
+
+    small = io.BytesIO()
+    with Image.open(io.BytesIO(image)) as whole:
+        top, bottom = (round(share * whole.height) for share in rows)
+        band = whole.convert("RGB").crop((0, top, whole.width, bottom))
+    band.thumbnail((width, band.height))
+    band.save(small, "JPEG", quality=80)
+    data, label = b64encode(small.getvalue()).decode(), html.escape(alt, quote=True)
+    _publish(f'<img alt="{label}" src="data:image/jpeg;base64,{data}">', alt)
+
+
+def _publish(drawing: str, alt: str) -> None:
+    from IPython import display as shown
+
     words = f"<summary>The figure in words</summary><pre>{html.escape(alt)}</pre>"
     page = f'<div class="own-colours">{drawing}<details>{words}</details></div>'
     publish: Any = shown.publish_display_data

@@ -23,7 +23,7 @@ from agentops_ref.records import Element
 
 if TYPE_CHECKING:
     from agentops_ref.apps.fjordvarm.printed import Printed
-    from agentops_ref.etl.parse import Ocr
+    from agentops_ref.etl.stages import Parse
 
 Rows = Sequence[Sequence[str]]
 _WORD = re.compile(r"\w+")
@@ -105,18 +105,25 @@ def read_of(elements: Iterable[Element]) -> Read:
     )
 
 
-def quality_by_kind(documents: Iterable[Printed], root: Path, *, ocr: Ocr) -> dict[str, Quality]:
+def quality_by_kind(
+    documents: Iterable[Printed], root: Path, *, parse: Parse
+) -> dict[str, Quality]:
     """Parse documents below a corpus version's folder and add up the figures of each kind.
+
+    ``parse`` is called with a document's name and bytes: `Stages.parse`, which knows what was
+    parsed before, or a parser of one's own.
 
     Raises
     ------
     DocumentError
         A document cannot be parsed.
     """
-    return _quality_by(lambda one, _: one.kind, documents, root, ocr)
+    return _quality_by(lambda one, _: one.kind, documents, root, parse)
 
 
-def quality_by_format(documents: Iterable[Printed], root: Path, *, ocr: Ocr) -> dict[str, Quality]:
+def quality_by_format(
+    documents: Iterable[Printed], root: Path, *, parse: Parse
+) -> dict[str, Quality]:
     """The same, for each file ending; a scanned PDF is another format ("pdf, scanned").
 
     ``characters`` tells something of images and scans only: elsewhere a document shows more than
@@ -133,20 +140,18 @@ def quality_by_format(documents: Iterable[Printed], root: Path, *, ocr: Ocr) -> 
         scanned = ending == "pdf" and all(item.confidence is not None for item in elements)
         return f"{ending}, scanned" if scanned else ending
 
-    return dict(sorted(_quality_by(name, documents, root, ocr).items()))
+    return dict(sorted(_quality_by(name, documents, root, parse).items()))
 
 
 def _quality_by(
     name: Callable[[Printed, Sequence[Element]], str],
     documents: Iterable[Printed],
     root: Path,
-    ocr: Ocr,
+    parse: Parse,
 ) -> dict[str, Quality]:
-    from agentops_ref.etl.parse import parse
-
     total: dict[str, Quality] = {}
     for one in documents:
-        elements = parse(one.path, (root / one.path).read_bytes(), ocr=ocr)
+        elements = parse(one.path, (root / one.path).read_bytes())
         group = name(one, elements)
         found = measure(one.pieces, one.tables, read_of(elements))
         total[group] = total.get(group, Quality()) + found

@@ -1,4 +1,4 @@
-"""A cited page as a picture, with the quoted passage marked on it. Taught in chapter 4.
+"""A cited page as a picture, with the quoted passage marked on it. Taught in chapter 3.
 
 What is marked is what the parser read: the words of a PDF's text layer, or the lines that OCR found
 on a scanned page or photo.

@@ -24,6 +24,7 @@ PARTS: dict[str, dict[str, str]] = {
         "daft": "agentops_ref.etl.engines:DaftEngine",
         "local": "agentops_ref.etl.engines:LocalEngine",
     },
+    "completeness": {"extract": "agentops_ref.etl.extract:expected_fields"},
     "agent": {
         "router": "agentops_ref.wiring.teams:router",
         "supervisor": "agentops_ref.wiring.teams:supervisor",

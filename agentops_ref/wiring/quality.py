@@ -10,6 +10,7 @@ from agentops_ref.records import QualityReport
 from agentops_ref.wiring.base import Progress
 from agentops_ref.wiring.index import Index
 from agentops_ref.wiring.parts import load
+from agentops_ref.wiring.tables import Tables
 
 if TYPE_CHECKING:
     from agentops_ref.etl.quality import Check
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class Quality(Index):
+class Quality(Index, Tables):
     """What a sync is judged by; see `agentops_ref.etl.quality`."""
 
     def quality_check(self, *, accept: bool = False) -> Check:
@@ -31,12 +32,17 @@ class Quality(Index):
         from agentops_ref.etl.quality import Check, expectations
 
         settings = self.config.etl.quality
-        completeness = settings.completeness and load("completeness", settings.completeness)
+        name = settings.completeness
+        completeness = None
+        if name is not None:
+            completeness = load("completeness", name)
+            if name == "extract":
+                completeness = completeness(lambda: self.record_schema)
         return Check(
             expectations(settings.expectations),
             level=settings.level,
             fewest=settings.fewest,
-            completeness=completeness or None,
+            completeness=completeness,
             accept=accept,
         )
 

@@ -8,7 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from agentops_ref.apps.measured import RESULTS, Ratio, faults, number, ratios, table
+from agentops_ref.apps.chunking import WAYS
+from agentops_ref.apps.measured import (
+    OURS,
+    RESULTS,
+    Ratio,
+    chunking,
+    faults,
+    number,
+    parsers,
+    ratios,
+    table,
+)
 from agentops_ref.errors import OperatorError
 from tests.etl.test_crash import WRITE_POINTS, points
 
@@ -51,8 +62,39 @@ def test_a_measurement_is_read_and_shown(tmp_path: Path) -> None:
     assert [number(v) for v in (0.0123, 2.53, 31.4)] == ["0.012", "2.5", "31"]
 
 
+def test_parsers_are_shown_with_the_same_figures_ours_first(repo_root: Path) -> None:
+    found = parsers(repo_root / RESULTS)
+    assert next(iter(found)) == OURS
+    assert {name.split()[0] for name in found} >= {"unstructured", "pypdf", "pdfplumber"}
+    noted = [json.loads(p.read_text()) for p in (repo_root / RESULTS).glob("parse_pdf_*.json")]
+    assert all(one["figures_ours"] == found[OURS] for one in noted), "figures of several runs"
+    for figures in found.values():
+        assert {"born_digital", "scanned", "seconds_a_page"} <= set(figures)
+        assert (
+            figures["born_digital"]["text_recall"]["of"]
+            == (found[OURS]["born_digital"]["text_recall"]["of"])
+        )
+
+
+def test_each_way_of_chunking_was_measured_on_the_same_cases(repo_root: Path) -> None:
+    ways = chunking(repo_root / RESULTS)["ways"]
+    assert list(ways) == list(WAYS)
+    first, *others = ways.values()
+    for one in others:
+        cases = [{name: s["cases"] for name, s in w["slices"].items()} for w in (first, one)]
+        assert cases[0] == cases[1]
+        difference = one["mrr_difference"]
+        assert difference["low"] <= difference["mean"] <= difference["high"]
+        by_hand = one["slices"]["all"]["mrr"] - first["slices"]["all"]["mrr"]
+        assert difference["mean"] == pytest.approx(by_hand, abs=1e-4)
+
+
 def test_what_was_not_measured_says_how_to(tmp_path: Path) -> None:
     with pytest.raises(OperatorError, match="make bench PUBLISH=1"):
         ratios(tmp_path, "x")
     with pytest.raises(OperatorError, match="make faults PUBLISH=1"):
         faults(tmp_path)
+    with pytest.raises(OperatorError, match="no measurement of parsers"):
+        parsers(tmp_path)
+    with pytest.raises(OperatorError, match="no measurement of chunking"):
+        chunking(tmp_path)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import re
+from base64 import b64decode
 from typing import Any
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from PIL import Image
 
 from agentops_ref.apps import page
 
@@ -23,6 +27,23 @@ def test_a_figure_has_its_words_and_no_ground_of_its_own(monkeypatch: pytest.Mon
     assert 'role="img" aria-label="A &quot;line&quot; &lt; 2"' in drawn
     assert "<pre>A &quot;line&quot; &lt; 2</pre>" in drawn
     assert "<?xml" not in drawn
+
+
+def test_a_picture_is_a_band_of_its_page_and_has_its_words(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shown: list[dict[str, str]] = []
+    monkeypatch.setattr("IPython.display.publish_display_data", shown.append)
+    drawn = io.BytesIO()
+    Image.new("RGBA", (1000, 400), "red").save(drawn, "PNG")
+    page.photo(drawn.getvalue(), "all <red>", width=500, rows=(0.25, 0.75))
+    (data,) = shown
+    assert data["text/plain"] == "all <red>"
+    assert '<img alt="all &lt;red&gt;"' in data["text/html"]
+    assert "<pre>all &lt;red&gt;</pre>" in data["text/html"]
+    (coded,) = re.findall(r"base64,([^\"]+)", data["text/html"])
+    with Image.open(io.BytesIO(b64decode(coded))) as image:
+        assert (image.format, image.size) == ("JPEG", (500, 100))
 
 
 def test_a_value_is_said_as_a_plain_number(monkeypatch: pytest.MonkeyPatch) -> None:

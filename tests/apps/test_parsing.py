@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from agentops_ref.apps.parsing import (
     read_of,
     tables_of_markdown,
 )
+from agentops_ref.etl.parse import parse
 from agentops_ref.records import Element
 from tests.etl.test_parse import NoOcr, RealOcr
 
@@ -137,7 +139,7 @@ def test_digital_documents_of_every_kind_are_read_whole(
     for one in documents.values():
         kinds.setdefault(one.kind, []).append(one)
     some = [one for kind in kinds.values() for one in kind[::6] if kind[0].kind not in SCANNED]
-    total = quality_by_kind(some, corpus / "v1", ocr=NoOcr())
+    total = quality_by_kind(some, corpus / "v1", parse=partial(parse, ocr=NoOcr()))
     assert set(total) == set(kinds) - SCANNED
     for kind, found in total.items():
         # In four manuals, a caption stands so low that it passes for a footer.
@@ -150,7 +152,9 @@ def test_digital_documents_of_every_kind_are_read_whole(
 
 def test_scans_are_read_nearly_to_the_letter(corpus: Path, documents: dict[str, Printed]) -> None:
     some = [next(one for one in documents.values() if one.kind == kind) for kind in SCANNED]
-    for kind, found in quality_by_kind(some, corpus / "v1", ocr=RealOcr()).items():
+    for kind, found in quality_by_kind(
+        some, corpus / "v1", parse=partial(parse, ocr=RealOcr())
+    ).items():
         assert (found.characters.value or 0) <= 0.01, (kind, found)
         assert (found.cells.value or 0) >= 0.9, (kind, found)
 
@@ -160,7 +164,9 @@ def test_formats_are_measured_each_by_itself(corpus: Path, documents: dict[str, 
     scan = next(one for one in documents.values() if one.kind == "certificate")
     digital = next(one for one in documents.values() if one.kind == "user-guide")
     some = [one for ending, one in endings.items() if ending not in ("pdf", "png")]
-    total = quality_by_format([*some, scan, digital], corpus / "v1", ocr=RealOcr())
+    total = quality_by_format(
+        [*some, scan, digital], corpus / "v1", parse=partial(parse, ocr=RealOcr())
+    )
     assert set(total) == set(endings) - {"png"} | {"pdf, scanned"}
     for name, found in total.items():
         assert (found.words.value or 0) >= 0.97, (name, found)

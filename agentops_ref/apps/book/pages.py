@@ -224,7 +224,7 @@ def measurements(layout: Layout) -> str:
                 ratio = f"{number(one.ratio)} ({number(one.low)} to {number(one.high)})"
                 aim = "" if one.target is None else f"{number(one.target)} or less"
                 lines.append(
-                    f"| {one.what} | {one.against} | {ratio} | {one.n} | {aim} | {one.verdict} |"
+                    f"| {one.label} | {one.against} | {ratio} | {one.n} | {aim} | {one.verdict} |"
                 )
         lines.append("")
     rows = faults(folder)

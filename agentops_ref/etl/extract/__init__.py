@@ -8,6 +8,7 @@ What is looked for is YAML (`schema`); the rule that nothing is invented is `gro
 """
 
 from agentops_ref.etl.extract.check import Source, check
+from agentops_ref.etl.extract.completeness import expected_fields
 from agentops_ref.etl.extract.extractor import Extractor
 from agentops_ref.etl.extract.follow import ExtractReport, follow
 from agentops_ref.etl.extract.form import Ask
@@ -32,6 +33,7 @@ __all__ = [
     "Source",
     "check",
     "distinct",
+    "expected_fields",
     "follow",
     "grounded",
     "load_schema",

@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import PurePosixPath
 from typing import Any
 
 from agentops_ref.errors import (
@@ -26,9 +25,9 @@ from agentops_ref.errors import (
 from agentops_ref.etl.extract.check import Source, check
 from agentops_ref.etl.extract.form import Ask, can_hold, from_form, schema_of, text_of
 from agentops_ref.etl.extract.records import Candidate, Extracted, Record, Rejected
-from agentops_ref.etl.extract.schema import ModelWay, RecordType, Schema, TableWay, Way
+from agentops_ref.etl.extract.schema import ModelWay, RecordType, Schema, Way
 from agentops_ref.etl.extract.store import ResultStore
-from agentops_ref.etl.extract.ways import from_patterns, from_tables
+from agentops_ref.etl.extract.ways import by_rule, concerns
 from agentops_ref.etl.recipe import Recipe
 
 EXTRACTOR_VERSION = "1"
@@ -57,7 +56,11 @@ class Extractor:
             EXTRACTOR_VERSION,
             {
                 "parse": parse,
-                "types": {n: json.loads(t.model_dump_json()) for n, t in schema.types.items()},
+                # What is expected of a document decides nothing that is extracted from it.
+                "types": {
+                    n: json.loads(t.model_dump_json(exclude={"expected"}))
+                    for n, t in schema.types.items()
+                },
                 "asked": {p: "" if ask is None else ask.recipe(p) for p in prompts},
             },
         ).hash
@@ -106,15 +109,12 @@ class Extractor:
     def _candidates(
         self, type_: RecordType, way: Way, source: Source, content: str
     ) -> Iterator[Candidate]:
-        if isinstance(way, TableWay):
-            return from_tables(type_, way, source.elements)
         if isinstance(way, ModelWay):
             return from_form(type_, way, self._answer(type_, way, source, content))
-        return from_patterns(type_, way, source.elements)
+        return by_rule(type_, way, source.elements)
 
     def _concerns(self, type_: RecordType, way: Way, source: Source) -> bool:
-        path = PurePosixPath(source.document)
-        if not any(path.match(pattern) for pattern in way.documents):
+        if not concerns(way.documents, source.document):
             return False
         if isinstance(way, ModelWay):
             return self._ask is not None and can_hold(type_, way, source.elements)

@@ -160,6 +160,8 @@ class RecordType(_Part):
     """Fields that tell a document's records apart."""
     fields: dict[str, FieldType]
     ways: tuple[Way, ...]
+    expected: tuple[str, ...] = ()
+    """Globs, as those of a way: documents that should give at least one such record."""
 
     @model_validator(mode="after")
     def _names_are_known(self) -> RecordType:
@@ -170,6 +172,8 @@ class RecordType(_Part):
                 raise ValueError(f"'{name}' cannot be a field's name")
         for name in self.key:
             self._known(name, known, "key")
+        if self.expected and all(isinstance(way, ModelWay) for way in self.ways):
+            raise ValueError("`expected` is judged without a model: it needs a table or a pattern")
         for number, way in enumerate(self.ways):
             at = f"ways.{number}"
             for name in _mentioned(way):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from pathlib import PurePosixPath
 
 from agentops_ref.etl.extract.records import Candidate
 from agentops_ref.etl.extract.schema import PatternWay, RecordType, TableWay
@@ -14,6 +15,21 @@ _BRACKETED = re.compile(r"[(\[]([^()\[\]]+)[)\]]\s*$")
 
 _WITH_UNIT = re.compile(r"([-+\u2212]?\d[\d.,']*) ?([^\d\s.,].*)")
 """A cell that holds a number and its unit: "15 m"."""
+
+
+def concerns(documents: Sequence[str], document: str) -> bool:
+    """Whether one of these globs fits the end of a document's path."""
+    path = PurePosixPath(document)
+    return any(path.match(pattern) for pattern in documents)
+
+
+def by_rule(
+    type_: RecordType, way: TableWay | PatternWay, elements: Sequence[Element]
+) -> Iterator[Candidate]:
+    """Yield what a way without a model finds."""
+    if isinstance(way, TableWay):
+        return from_tables(type_, way, elements)
+    return from_patterns(type_, way, elements)
 
 
 def from_tables(

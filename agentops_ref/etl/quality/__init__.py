@@ -1,4 +1,4 @@
-"""Is what a sync brings as good as what the index holds? Taught in chapter 3.
+"""Is what a sync brings as good as what the index holds? Taught in chapter 4.
 
     elements, chunks ──profile──► DocumentProfile ──measure──► values by document ──judge──► Verdict
     vectors of old and new ──────────────────────────────────►                         │

@@ -1,6 +1,6 @@
 """What a sync asks before it commits: is this document, is this run, good enough?
 
-Taught in chapter 3. `Check.document` is asked per document once it is parsed and chunked, `Check`
+Taught in chapter 4. `Check.document` is asked per document once it is parsed and chunked, `Check`
 itself once with everything that the commit would bring. It changes nothing; the sync acts on it.
 What it reads of the index is bounded by `SAMPLE`, however large the index is.
 """
@@ -85,9 +85,11 @@ class Check:
         """Say why a document is to keep its old version; "" where it may go on."""
         if self.accept:
             return ""
-        values = of_document(profile, self._fields(name, chunks))
-        for one in self.expectations:
-            if one.settings.on_fail == "quarantine" and (why := one.complaint(name, values)):
+        strict = [one for one in self.expectations if one.settings.on_fail == "quarantine"]
+        counted = any(one.settings.metric == "extracted_share" for one in strict)
+        values = of_document(profile, self._fields(name, chunks) if counted else None)
+        for one in strict:
+            if why := one.complaint(name, values):
                 return f"quality: {why}; mend it, or sync with {OVERRIDE}"
         return ""
 

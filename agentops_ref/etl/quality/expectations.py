@@ -1,4 +1,4 @@
-"""From expectations in YAML to verdicts on measured values. Pure. Taught in chapter 3.
+"""From expectations in YAML to verdicts on measured values. Pure. Taught in chapter 4.
 
 A run fails an expectation only when its whole interval is beyond the limit: a refused sync keeps
 old text in front of readers, so it takes evidence and not a point. What is beyond the limit and

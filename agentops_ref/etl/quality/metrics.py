@@ -1,4 +1,4 @@
-"""What an expectation can be about: a value per document, or one per run. Taught in chapter 3."""
+"""What an expectation can be about: a value per document, or one per run. Taught in chapter 4."""
 
 from __future__ import annotations
 
