@@ -159,6 +159,7 @@ def number(value: float) -> str:
 def forest(found: Sequence[Ratio]) -> Figure:
     """Draw each ratio with its interval on a logarithmic axis; left of 1, ours takes less."""
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import NullFormatter
 
     figure, axes = plt.subplots(figsize=(7, 0.6 + 0.36 * len(found)))
     for place, one in enumerate(reversed(found)):
@@ -170,6 +171,9 @@ def forest(found: Sequence[Ratio]) -> Figure:
     axes.tick_params(axis="y", labelsize=8)
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter("{x:g}")
+    ends = [end for one in found for end in (one.low, one.high)]
+    # Within one decade there may be one major tick only; across several, the others crowd.
+    axes.xaxis.set_minor_formatter("{x:g}" if max(ends) < 10 * min(ends) else NullFormatter())
     axes.axvline(1, lw=1, ls=":", color="#767676")
     axes.set_xlabel("ours divided by theirs (95 % interval)")
     return figure
