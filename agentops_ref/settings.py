@@ -468,13 +468,13 @@ class ThreadsConfig(_Section):
 class AttributeConfig(_Section):
     name: str
     about: str
-    wording: str | None = None
+    wording: list[str] = []
     days: int | None = Field(default=None, gt=0)
 
     @field_validator("wording")
     @classmethod
-    def _is_pattern(cls, value: str | None) -> str | None:
-        return None if value is None else _pattern(value)
+    def _are_patterns(cls, value: list[str]) -> list[str]:
+        return [_pattern(one) for one in value]
 
 
 class FactsConfig(_Section):

@@ -90,6 +90,28 @@ def test_sync_creates_keeps_updates_and_deletes(agentops: Agentops, project: Pat
     assert "- notes/flare.md" in out
 
 
+def test_a_chat_is_kept_and_goes_on(project: Path) -> None:
+    def chat(questions: str, *options: str) -> subprocess.CompletedProcess[str]:
+        call = [sys.executable, "-m", "agentops_ref.apps.cli", "chat", "--thread", "t1", *options]
+        return subprocess.run(
+            call, cwd=project, input=questions, capture_output=True, text=True, check=False
+        )
+
+    first = chat("Which torque has the NL-8 flare nut?\n", "--json")
+    assert first.returncode == 0, first.stderr
+    said = json.loads(first.stdout)
+    assert said["thread"] == "t1"
+    assert "18 Nm" in said["answer"]
+    assert "agentops chat --thread t1" in first.stderr
+    second = chat("And how often is the filter cleaned?\n\nnot asked any more\n")
+    assert second.returncode == 0, second.stderr
+    assert second.stdout.count("tokens") == 1
+    assert "questions so far: 1" in second.stderr
+    other = chat("Whose is this?\n", "--tenant", "elvedal")
+    assert other.returncode == 1
+    assert "torvik" not in other.stdout
+
+
 def test_ask_answers_with_a_citation_and_a_trace(project: Path) -> None:
     # In a process of its own, as a user runs it: MLflow's tracing is global to a process.
     def ask(*options: str) -> str:

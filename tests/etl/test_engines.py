@@ -118,7 +118,10 @@ def test_any_history_gives_the_same_index(tmp_path: Path, where: dict[str, Any],
         ):
             source, stages = part()
             reports.append(sync(source, sink, stages, KEEP, engine=engine))
-        assert facts(reports[0]) == facts(reports[1])
+        plain, spread = map(facts, reports)
+        # Workers may have equal contents at the same time, when neither has been cached.
+        assert spread["work"].pop("parse") >= plain["work"].pop("parse")
+        assert plain == spread
         assert everything(sinks[0]) == everything(sinks[1])
         assert reports[0].quarantined, "a poison document fails alone"
     assert reports[0].renamed
@@ -200,20 +203,6 @@ def test_what_is_no_document_s_fault_stops_the_run(tmp_path: Path, where: dict[s
     assert not sink.ledger()
 
 
-def test_a_killed_worker_is_replaced(tmp_path: Path, where: dict[str, Any]) -> None:
-    texts = {f"{n:02d}.txt": f"text {n}" for n in range(20)}
-    texts["13.txt"] = f"kill once {tmp_path / 'killed'}"
-    sink, made, engine = failing(tmp_path, texts, where)
-    source, stages = made()
-    report = sync(source, sink, stages, KEEP, engine=engine)
-    assert (tmp_path / "killed").exists()
-    assert len(report.created) == 20
-    assert report.work["parse"] == 20
-    plain = MemorySink()
-    sync(source, plain, made()[1], KEEP)
-    assert everything(plain) == everything(sink)
-
-
 def test_a_document_that_ends_its_worker_is_quarantined(
     tmp_path: Path, where: dict[str, Any]
 ) -> None:
@@ -221,12 +210,14 @@ def test_a_document_that_ends_its_worker_is_quarantined(
     ends = {"04.txt": "segfault", "13.txt": "exit"}
     marks = {name: tmp_path / f"ended-{name}" for name in ends}
     texts |= {name: f"{how} {marks[name]} {os.getpid()}" for name, how in ends.items()}
+    texts["06.txt"] = f"kill once {tmp_path / 'killed'}"
     sink, made, engine = failing(tmp_path, texts, {**where, "deaths": 2})
     source, stages = made()
 
     report = sync(source, sink, stages, KEEP, engine=engine)
 
-    assert len(report.created) == 18
+    assert report.created == tuple(sorted(texts.keys() - ends.keys()))
+    assert (tmp_path / "killed").exists(), "a worker was killed, and another did that document"
     reasons = dict(report.quarantined)
     for name, how in ("04.txt", "killed by SIGSEGV"), ("13.txt", "exit code 7"):
         said = f"{name}: it ended the process that worked on it, 2 times ({how}: parsing {name})"
@@ -287,8 +278,8 @@ def test_a_cluster_that_cannot_be_reached_is_named(tmp_path: Path) -> None:
     source, stages = made()
     with socket.create_server(("127.0.0.1", 0)) as deaf:  # it lets anybody in and never answers
         address = f"127.0.0.1:{deaf.getsockname()[1]}"
-        engine = DaftEngine(made, runner="ray", address=address, start_seconds=4)
-        with pytest.raises(engine_module.EngineFailed, match="no answer in 4 s") as deaf_one:
+        engine = DaftEngine(made, runner="ray", address=address, start_seconds=2)
+        with pytest.raises(engine_module.EngineFailed, match="no answer in 2 s") as deaf_one:
             sync(source, sink, stages, KEEP, engine=engine)
     engine = DaftEngine(made, runner="ray", address=address)
     with pytest.raises(engine_module.EngineFailed, match="Connection refused") as refused:

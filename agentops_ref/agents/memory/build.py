@@ -100,7 +100,9 @@ class Memory:
         attributes = {
             one.name: Attribute(
                 one.about,
-                None if one.wording is None else re.compile(one.wording, re.IGNORECASE),
+                re.compile(rf"\b(?:{'|'.join(one.wording)})", re.IGNORECASE)
+                if one.wording
+                else None,
                 None if one.days is None else timedelta(days=one.days),
             )
             for one in settings.attributes

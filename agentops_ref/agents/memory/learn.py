@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -185,16 +186,21 @@ class Learner:
         A date that does not stand in the message, or is over, was not said.
         """
         if until and stands(until, message):
-            for one in self._dates:
-                try:
-                    day = datetime.strptime(" ".join(until.split()), one)
-                except ValueError:
-                    continue
+            for day in self._dates_in(until):
                 end = day.replace(tzinfo=UTC) + timedelta(days=1)
                 if end > now:
                     return end
         lasts = self._attributes[attribute].lasts
         return None if lasts is None else now + lasts
+
+    def _dates_in(self, text: str) -> Iterator[datetime]:
+        """Yield the dates of a text, such as "until 20 March 2026", last one first."""
+        words = text.strip(" .,;:!").split()
+        for end in range(len(words), 0, -1):
+            for start in range(end):
+                for one in self._dates:
+                    with suppress(ValueError):
+                        yield datetime.strptime(" ".join(words[start:end]), one)
 
 
 def folded(text: str) -> str:

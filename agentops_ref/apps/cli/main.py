@@ -7,6 +7,7 @@ import click
 from agentops_ref.apps.cli import (
     agents,
     ask,
+    chat,
     config,
     corpus,
     doctor,
@@ -34,7 +35,7 @@ def cli() -> None:
     """
 
 
-for part in (tour.tour, ask.ask, search.search, doctor.doctor, corpus.corpus):
+for part in (tour.tour, ask.ask, chat.chat, search.search, doctor.doctor, corpus.corpus):
     cli.add_command(part)
 for group in (agents.agents, ingest.ingest, tables.tables, tools.tools, memory.memory):
     cli.add_command(group)

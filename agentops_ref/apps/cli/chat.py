@@ -1,0 +1,83 @@
+"""``agentops chat``: a conversation that is kept, and goes on where it was left."""
+
+from __future__ import annotations
+
+import sys
+import uuid
+from collections.abc import Iterator
+
+import click
+
+from agentops_ref.apps.cli.common import Session, command, console, print_json, progress_bar
+
+
+@click.command()
+@click.option("--thread", metavar="ID", help="Conversation to go on with; a new one by default.")
+@click.option(
+    "--architecture",
+    metavar="NAME",
+    help="chain, router, supervisor, endpoints or tools; by default agent.kind.",
+)
+@click.option("--tenant", metavar="NAME", help="Whose private rows are read.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document an answer.")
+@command
+def chat(
+    session: Session,
+    thread: str | None,
+    architecture: str | None,
+    tenant: str | None,
+    as_json: bool,
+) -> None:
+    """Ask question after question; a follow-up is understood by what was said before.
+
+    Questions are read from standard input, one a line; an empty line, or the end of the input, ends
+    the conversation. It is kept, and --thread goes on with it.
+    """
+    from agentops_ref.agents.request import Request
+    from agentops_ref.apps import screen
+    from agentops_ref.errors import AgentOpsError
+
+    app = session.app(
+        *([f"agent.kind={architecture}"] if architecture else []),
+        *([f"agent.tenant={tenant}"] if tenant is not None else []),
+    )
+    with progress_bar(quiet=as_json) as update:
+        app.ensure_index(progress=update)
+    conversation = app.memory.conversation(app.agent)
+    name = thread or uuid.uuid4().hex[:12]
+    out, owner, failed = console(), app.config.agent.tenant, False
+    try:
+        if thread:
+            held = conversation.threads.read(name, owner=owner).messages
+            asked = sum(message.type == "human" for message in held)
+            click.echo(f"questions so far: {asked}", err=True)
+        for question in _questions():
+            try:
+                request = Request(tenant=app.config.agent.tenant)
+                answer = conversation(question, thread=name, owner=owner, request=request)
+            except AgentOpsError as error:
+                click.echo(f"error: {error}", err=True)  # the conversation is as it was
+                failed = True
+                continue
+            if as_json:
+                said = {"answer": answer.text, "abstained": answer.abstained}
+                print_json({"thread": name, **said, "problem": answer.problem})
+            else:
+                screen.answer(out, answer)
+    finally:
+        app.memory.close()
+        click.echo(f"go on with it: agentops chat --thread {name}", err=True)
+    if failed:
+        raise click.exceptions.Exit(1)
+
+
+def _questions() -> Iterator[str]:
+    """Yield what is typed or piped in, until an empty line or the end."""
+    typed = sys.stdin.isatty()
+    while True:
+        if typed:
+            click.echo("> ", nl=False, err=True)
+        line = sys.stdin.readline()
+        if not line.strip():
+            return
+        yield line.strip()
