@@ -179,3 +179,33 @@ def test_patterns_of_a_file_url(tmp_path: Path) -> None:
         (tmp_path / name).write_text("x")
     source = FilesSource(tmp_path.as_uri(), ["**/*.txt"], ["**/.*", "old"])
     assert [item.document for item in source.list().items] == ["a.txt", "new/d.txt"]
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "postgresql+psycopg"])
+def test_rows_of_a_postgres_database_are_documents(database: str, scheme: str) -> None:
+    import psycopg
+
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA shop")
+        connection.execute(
+            "CREATE TABLE shop.notes (id bigserial PRIMARY KEY, title text, body text,"
+            " moved timestamptz, size numeric(8, 2))"
+        )
+        connection.execute(
+            "INSERT INTO shop.notes (title, body, moved, size) VALUES"
+            " ('Torque', '18 Nm', '2026-01-01', 1.50), ('Charge', NULL, '2026-01-02', 2)"
+        )
+        url = database.replace("postgresql", scheme, 1)
+        more: dict[str, Any] = {"table": "shop.notes", "text": "title,body", "version": "moved"}
+        source = SqlSource(url, **more)
+        first = source.list()
+        assert documents(source) == {
+            "shop.notes/1.txt": b"Torque\n\n18 Nm",
+            "shop.notes/2.txt": b"Charge\n\n",
+        }
+        connection.execute(
+            "UPDATE shop.notes SET body = '20 Nm', moved = '2026-02-01' WHERE id = 1"
+        )
+        second = SqlSource(url, **more).list()
+    moved = {a.document for a, b in zip(first.items, second.items, strict=True) if a != b}
+    assert moved == {"shop.notes/1.txt"}

@@ -136,6 +136,39 @@ def test_a_database(tmp_path: Path) -> None:
             read(source)
 
 
+@pytest.mark.parametrize("scheme", ["postgresql", "postgresql+psycopg"])
+def test_a_postgres_database(tmp_path: Path, database: str, scheme: str) -> None:
+    import psycopg
+
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(
+            "CREATE TABLE parts (part text PRIMARY KEY, price numeric(8, 2), stock int,"
+            " since date, moved timestamptz, ready boolean)"
+        )
+        connection.execute(
+            "INSERT INTO parts SELECT 'P' || n, n * 1.25, n, '2026-01-01', '2026-01-01T10:00Z',"
+            " true FROM generate_series(1, 500) n"
+        )
+        found = Found(
+            (TableSource("parts", database.replace("postgresql", scheme, 1), table="parts"),), {}
+        )
+        tables = DeltaTables(tmp_path / "delta")
+        tables.sync_sources(found).require()
+        assert (tables.rows("parts"), tables.key("parts")) == (500, ("part",))
+        connection.execute("UPDATE parts SET price = 9.99 WHERE part = 'P7'")
+        connection.execute("DELETE FROM parts WHERE part = 'P8'")
+        connection.execute("INSERT INTO parts (part, price) VALUES ('P501', 1)")
+        counts = tables.sync_sources(found).require().counts["parts"]
+    assert (counts["inserted"], counts["updated"], counts["deleted"]) == (1, 1, 1)
+    (row,) = tables.query("SELECT price, stock, since, ready FROM parts WHERE part = ?", ["P7"])
+    assert (float(row["price"]), row["stock"], str(row["since"]), row["ready"]) == (
+        9.99,
+        7,
+        "2026-01-01",
+        True,
+    )
+
+
 def test_what_becomes_of_columns_is_a_policy(tmp_path: Path) -> None:
     tables = DeltaTables(tmp_path / "delta")
     path = tmp_path / "t.csv"

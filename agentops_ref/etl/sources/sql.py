@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from string import Formatter
@@ -113,6 +114,7 @@ class SqlSource:
             # A file is opened anew each time, so that nothing keeps it open.
             pool = {"poolclass": NullPool} if url.get_backend_name() == "sqlite" else {}
             self._engine = create_engine(url, **pool)
+            weakref.finalize(self, self._engine.dispose)  # or the server keeps connections open
         except (ImportError, NoSuchModuleError) as error:
             raise OperatorError(f"cannot read {self.name}: {error}") from error
         except ArgumentError as error:
