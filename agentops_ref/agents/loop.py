@@ -29,7 +29,10 @@ SAME = "this was called before; answer from the result above"
 
 
 class ToolLoop:
-    """Model → tool → model → … → answer, with the tools that ``name`` may use."""
+    """Model → tool → model → … → answer, with the tools that ``name`` may use.
+
+    With ``look_first`` the first step is a tool's: a small model may otherwise answer from nothing.
+    """
 
     def __init__(
         self,
@@ -42,25 +45,32 @@ class ToolLoop:
         context_chars: int,
         min_support: float,
         max_steps: int,
+        look_first: bool = False,
         tracer: Tracer | None = None,
     ) -> None:
         self.name, self.registry, self.model, self.prompt = name, registry, model, prompt
         self.usage_of, self.context_chars, self.min_support = usage_of, context_chars, min_support
-        self.max_steps = max_steps
+        self.max_steps, self.look_first = max_steps, look_first
         self.tracer = tracer or NoTracer()
 
     def __call__(self, question: str, *, request: Request | None = None) -> Answer:
         request = request or Request()
         tools = _Tools(self, request)
-        model = self.model.bind_tools([s.as_function() for s in self.registry.specs(self.name)])
+        offered = [spec.as_function() for spec in self.registry.specs(self.name)]
+        model: Any = self.model.bind_tools(offered)
+        first = self.model.bind_tools(offered, tool_choice="any") if self.look_first else model
         messages = self.prompt.messages(question=question)
         usage, name, text, problem = Usage(), "", "", ""
         with self.tracer.span(self.name, "AGENT", {"question": question}) as span:
             started = time.perf_counter()
-            for _ in range(self.max_steps):
+            for step in range(self.max_steps):
                 try:
                     reply, spent = generate(
-                        model, messages, self.usage_of, self.tracer, request.limits
+                        model if step else first,
+                        messages,
+                        self.usage_of,
+                        self.tracer,
+                        request.limits,
                     )
                 except ModelError as error:
                     problem = f"failed: {error}"

@@ -109,7 +109,9 @@ def chain(app: Agents, *, prompt: str = "") -> Agent:
     )
 
 
-def tool_loop(app: Agents, *, name: str = "tools", prompt: str = "") -> Agent:
+def tool_loop(
+    app: Agents, *, name: str = "tools", prompt: str = "", look_first: bool = False
+) -> Agent:
     from agentops_ref.agents.loop import ToolLoop
 
     agent = app.config.agent
@@ -122,6 +124,7 @@ def tool_loop(app: Agents, *, name: str = "tools", prompt: str = "") -> Agent:
         context_chars=agent.context_chars,
         min_support=agent.min_support,
         max_steps=agent.max_steps,
+        look_first=look_first,
         tracer=app.tracer,
     )
 

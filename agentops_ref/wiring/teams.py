@@ -20,7 +20,8 @@ def specialist(app: Agents, name: str) -> Agent:
     """Return one specialist's agent, in this process."""
     one = app.config.agent.specialists[name]
     make = load("agent", one.kind)
-    more = {"name": name} if one.kind == "tools" else {}
+    # What a specialist with tools says without them, it has from nowhere.
+    more = {"name": name, "look_first": True} if one.kind == "tools" else {}
     made: Agent = make(app, prompt=one.prompt, **more)
     return made
 

@@ -48,15 +48,16 @@ class Model:
     def __init__(self, *replies: AIMessage | Exception) -> None:
         self.replies, self.asked = list(replies), []  # type: ignore[var-annotated]
         self.bound: list[str] = []
+        self.choices: list[str | None] = []
         self.formats: list[Any] = []
 
     def bind(self, **kwargs: Any) -> Model:
         self.formats.append(kwargs["response_format"])
         return self
 
-    def bind_tools(self, tools: list[Any]) -> Model:
+    def bind_tools(self, tools: list[Any], *, tool_choice: str | None = None) -> Any:
         self.bound = [tool["function"]["name"] for tool in tools]
-        return self
+        return _Bound(self, tool_choice)
 
     def invoke(self, messages: list[Any]) -> AIMessage:
         self.asked.append(list(messages))
@@ -64,6 +65,17 @@ class Model:
         if isinstance(reply, Exception):
             raise reply
         return reply
+
+
+class _Bound:
+    """The model with a tool choice, of which it keeps a list."""
+
+    def __init__(self, model: Model, choice: str | None) -> None:
+        self.model, self.choice = model, choice
+
+    def invoke(self, messages: list[Any]) -> AIMessage:
+        self.model.choices.append(self.choice)
+        return self.model.invoke(messages)
 
 
 def usage_of(message: Any) -> Usage:
@@ -256,6 +268,13 @@ def test_an_unusable_model_answer_ends_in_an_abstention() -> None:
     answer = loop(Model(ModelError("no JSON")))("?")
     assert answer.abstained
     assert answer.problem == "failed: no JSON"
+
+
+@pytest.mark.parametrize(("look_first", "first"), [(True, "any"), (False, None)])
+def test_a_specialist_looks_before_it_answers(look_first: bool, first: str | None) -> None:
+    model = Model(calls("search_documents", query="torque"), AIMessage("18 Nm [1]"))
+    assert loop(model, look_first=look_first)("?").text == "18 Nm"
+    assert model.choices == [first, None]
 
 
 def test_what_was_done_is_said_whatever_the_model_says() -> None:
