@@ -7,10 +7,12 @@ gives its whole `Answer` back; of a foreign one the text is all that there is.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from agentops_ref.agents.limits import Limits
@@ -20,6 +22,34 @@ from agentops_ref.records import Answer
 from agentops_ref.tracing import NoTracer, Tracer
 
 PATH = "/invocations"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One agent that was started."""
+
+    name: str
+    url: str
+    pid: int
+    born: float
+    """When the process began; tells it from a later one that has the same number."""
+    log: str
+    """File with what it printed."""
+
+
+def started(folder: Path) -> dict[str, Endpoint]:
+    """Return what was started and not ended, by name.
+
+    Whether it still runs, `agentops_ref.ops.endpoints.state` says.
+    """
+    found = {}
+    for file in sorted(folder.glob("*.json")):
+        try:
+            one = Endpoint(**json.loads(file.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            continue  # half written, or removed meanwhile
+        found[one.name] = one
+    return found
 
 
 @cache

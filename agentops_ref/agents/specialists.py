@@ -96,11 +96,11 @@ def ask(specialist: Specialist, task: str, request: Request, *, reply: str) -> F
     return Finding(specialist.name, task, answer)
 
 
-def step_of(finding: Finding) -> Step:
-    """Return the hand-over as a step of the trajectory."""
+def step_of(finding: Finding, by: str) -> Step:
+    """Return the hand-over as a step of the trajectory; ``by`` is who handed over."""
     status, _, detail = finding.answer.problem.partition(": ")
     return Step(
-        "supervisor",
+        by,
         finding.agent,
         finding.task,
         status=status or "ok",
@@ -173,7 +173,8 @@ class Router:
                 request,
                 reply=self.prompt.reply,
             )
-            chosen = replace(step_of(found), agent="router", detail=why or step_of(found).detail)
+            chosen = step_of(found, "router")
+            chosen = replace(chosen, detail=why or chosen.detail)
             answer = replace(
                 found.answer,
                 usage=usage + found.answer.usage,

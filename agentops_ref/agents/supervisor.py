@@ -178,7 +178,7 @@ class Supervisor:
             hits=tuple(hit for finding in useful for hit in finding.answer.hits),
             usage=sum((finding.answer.usage for finding in findings), usage),
             model=model,
-            steps=tuple(s for f in findings for s in (step_of(f), *f.answer.steps)),
+            steps=tuple(s for f in findings for s in (step_of(f, "supervisor"), *f.answer.steps)),
             problem="; ".join(problems),
         )
         return {"answer": answer}

@@ -15,12 +15,13 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
 import psutil
 
+from agentops_ref.agents.remote import Endpoint, started
 from agentops_ref.errors import OperatorError, nearest
 
 Progress = Callable[[str, int, int], None]
@@ -29,32 +30,9 @@ _CHILDREN: list[subprocess.Popen[bytes]] = []
 """Of this process; Python warns of one that is forgotten while it runs, as these are meant to."""
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """One agent that was started."""
-
-    name: str
-    url: str
-    pid: int
-    born: float
-    """When the process began; tells it from a later one that has the same number."""
-    log: str
-    """File with what it printed."""
-
+__all__ = ["Endpoint", "State", "down", "started", "state", "up"]
 
 State = Literal["up", "starting", "down"]
-
-
-def started(folder: Path) -> dict[str, Endpoint]:
-    """Return what was started and not ended, by name; whether it still runs, `state` says."""
-    found = {}
-    for file in sorted(folder.glob("*.json")):
-        try:
-            one = Endpoint(**json.loads(file.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
-            continue  # half written, or removed meanwhile
-        found[one.name] = one
-    return found
 
 
 def state(endpoint: Endpoint, *, seconds: float = 1.0) -> State:

@@ -75,7 +75,9 @@ def endpoint_urls(app: Agents) -> dict[str, str]:
     OperatorError
         One was not started and has no address.
     """
-    found = _started(endpoint_folder(app))
+    from agentops_ref.agents.remote import started
+
+    found = {name: one.url for name, one in started(endpoint_folder(app)).items()}
     for name, one in app.config.agent.specialists.items():
         url = one.url or found.get(name)
         if url is None:
@@ -84,20 +86,6 @@ def endpoint_urls(app: Agents) -> dict[str, str]:
                 f"agent.specialists.{name}.url"
             )
         found[name] = url
-    return found
-
-
-def _started(folder: Path) -> dict[str, str]:
-    # What was started is a matter of files; `ops` has the rest of it, and stands above this layer.
-    import json
-
-    found = {}
-    for file in folder.glob("*.json"):
-        try:
-            one = json.loads(file.read_text(encoding="utf-8"))
-            found[str(one["name"])] = str(one["url"])
-        except (OSError, ValueError, KeyError):
-            continue
     return found
 
 

@@ -8,22 +8,21 @@ import click
 
 from agentops_ref.apps.cli.common import (
     Session,
+    architecture_option,
+    asking,
     command,
     console,
     json_option,
     print_json,
     progress_bar,
+    tenant_option,
 )
 
 
 @click.command()
 @click.argument("question")
-@click.option(
-    "--architecture",
-    metavar="NAME",
-    help="chain, router, supervisor, endpoints or tools; by default agent.kind.",
-)
-@click.option("--tenant", metavar="NAME", help="Whose private rows are read.")
+@architecture_option
+@tenant_option
 @click.option("--live", is_flag=True, help="Use the live model, not its recordings.")
 @click.option("--trace", is_flag=True, help="Print the trace's tree as well.")
 @json_option
@@ -47,8 +46,7 @@ def ask(
         raise click.UsageError("the question is empty")
     app = session.app(
         *(["models.mode=live"] if live else []),
-        *([f"agent.kind={architecture}"] if architecture else []),
-        *([f"agent.tenant={tenant}"] if tenant is not None else []),
+        *asking(architecture, tenant),
     )
     with progress_bar(quiet=as_json) as update:
         app.ensure_index(progress=update)

@@ -8,17 +8,22 @@ from collections.abc import Iterator
 
 import click
 
-from agentops_ref.apps.cli.common import Session, command, console, print_json, progress_bar
+from agentops_ref.apps.cli.common import (
+    Session,
+    architecture_option,
+    asking,
+    command,
+    console,
+    print_json,
+    progress_bar,
+    tenant_option,
+)
 
 
 @click.command()
 @click.option("--thread", metavar="ID", help="Conversation to go on with; a new one by default.")
-@click.option(
-    "--architecture",
-    metavar="NAME",
-    help="chain, router, supervisor, endpoints or tools; by default agent.kind.",
-)
-@click.option("--tenant", metavar="NAME", help="Whose private rows are read.")
+@architecture_option
+@tenant_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document an answer.")
 @command
 def chat(
@@ -37,10 +42,7 @@ def chat(
     from agentops_ref.apps import screen
     from agentops_ref.errors import AgentOpsError
 
-    app = session.app(
-        *([f"agent.kind={architecture}"] if architecture else []),
-        *([f"agent.tenant={tenant}"] if tenant is not None else []),
-    )
+    app = session.app(*asking(architecture, tenant))
     with progress_bar(quiet=as_json) as update:
         app.ensure_index(progress=update)
     conversation = app.memory.conversation(app.agent)

@@ -64,6 +64,12 @@ class Session:
         return _WhenAsked(self)
 
 
+def asking(architecture: str | None, tenant: str | None) -> list[str]:
+    """Return `architecture_option` and `tenant_option` as overrides for `Session.app`."""
+    kind = [f"agent.kind={architecture}"] if architecture else []
+    return [*kind, *([f"agent.tenant={tenant}"] if tenant is not None else [])]
+
+
 class _WhenAsked:
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -90,6 +96,12 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     return wrapped
 
 
+architecture_option = click.option(
+    "--architecture",
+    metavar="NAME",
+    help="chain, router, supervisor, endpoints or tools; by default agent.kind.",
+)
+tenant_option = click.option("--tenant", metavar="NAME", help="Whose private rows are read.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
 
