@@ -205,12 +205,14 @@ def told(specialists: Mapping[str, Specialist]) -> str:
 
 
 def choice_schema(
-    names: Sequence[str], *, first: Sequence[str] = (), last: Sequence[str] = ()
+    names: Sequence[str], *, first: Mapping[str, Any] | None = None, last: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """Return the response format of a choice among names, with texts before it and after it."""
-    text = {"type": "string"}
+    """Return the response format of a choice among names.
+
+    ``first`` are properties that are written before it, by JSON schema; ``last`` texts after it.
+    """
     choice = {"agent": {"type": "string", "enum": list(names)}}
-    properties = {**dict.fromkeys(first, text), **choice, **dict.fromkeys(last, text)}
+    properties = {**(first or {}), **choice, **{name: {"type": "string"} for name in last}}
     schema = {
         "type": "object",
         "properties": properties,

@@ -1,8 +1,9 @@
 """A supervisor over specialists, as a LangGraph graph: decide → a specialist → decide → … → finish.
 
 Taught in chapter 5. The model decides who works next; code decides when to stop. A task that was
-handed over before is not handed over again, a specialist that failed is no longer offered, and the
-rounds are counted, so the loop ends whatever the model says. What was found until then is answered.
+handed over before is not handed over again, a specialist that failed or found nothing is no longer
+offered, and the rounds are counted, so the loop ends whatever the model says. What was found until
+then is answered.
 """
 
 from __future__ import annotations
@@ -46,6 +47,8 @@ class State(TypedDict, total=False):
     findings: Annotated[list[Finding], operator.add]
     usage: Annotated[Usage, operator.add]
     """Of the supervisor's own calls."""
+    parts: int
+    """How many parts the question has, as the first decision named them."""
     task: str
     """What the specialist that comes next is asked."""
     problem: str
@@ -112,14 +115,18 @@ class Supervisor:
         offered = self._offered(findings)
         if not offered or len(findings) >= self.max_rounds:
             return Command(goto="finish")
-        names = [*offered, DONE] if findings else offered
+        # A small model forgets the second half of a question: it may not end before it handed out
+        # as many tasks as it named parts at first.
+        names = [*offered, DONE] if len(findings) >= state.get("parts", 1) else offered
         messages = self.prompt.messages(
             question=state["question"],
             specialists=told({name: self.specialists[name] for name in offered}),
-            findings="\n".join(f"{f.agent}: {f.answer.text}" for f in findings) or "none",
+            findings="\n".join(f"- {f.task} {f.agent}: {f.answer.text}" for f in findings)
+            or "none",
         )
         # What is missing comes first: a model that has written it down chooses better.
-        form = choice_schema(names, first=["missing"], last=["task"])
+        missing = {"type": "array", "items": {"type": "string"}, "maxItems": self.max_rounds}
+        form = choice_schema(names, first={"missing": missing}, last=["task"])
         try:
             model = self.model.bind(response_format=form)
             reply, usage = generate(model, messages, self.usage_of, self.tracer, limits)
@@ -130,7 +137,10 @@ class Supervisor:
         chosen = read_choice(reply.text)
         name = chosen.get("agent")
         task = str(chosen.get("task") or "").strip() or state["question"]
-        spent = {"usage": usage}
+        spent: State = {"usage": usage}
+        named = chosen.get("missing")
+        if not findings and isinstance(named, list):
+            spent["parts"] = len(named)
         if name == DONE and findings:
             return Command(goto="finish", update=spent)
         if name not in offered:
@@ -141,9 +151,9 @@ class Supervisor:
         return Command(goto=name, update={**spent, "task": task})
 
     def _offered(self, findings: Sequence[Finding]) -> list[str]:
-        """Return who may be asked: one that failed would fail again, and take as long."""
-        failed = {finding.agent for finding in findings if finding.answer.problem}
-        return [name for name in self.specialists if name not in failed]
+        """Return who may be asked: one that failed would fail again, one that has nothing also."""
+        last = {finding.agent: finding for finding in findings}
+        return [n for n in self.specialists if n not in last or last[n].useful]
 
     def _work(self, one: Specialist, state: State, runtime: Runtime[Request]) -> Any:
         from langgraph.types import Command

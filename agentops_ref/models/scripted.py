@@ -42,6 +42,8 @@ class ScriptedChat(BaseChatModel):
     script: Script | None = Field(default=None, exclude=True, repr=False)
     asked: list[list[BaseMessage]] = Field(default_factory=list)
     """The messages of every call, in order."""
+    given: list[dict[str, Any]] = Field(default_factory=list)
+    """What was given with each of them: tools, response format, ..."""
     bound: list[dict[str, Any]] = Field(default_factory=list)
     """The tools that were offered last, in the OpenAI format."""
     _next: Iterator[int] = PrivateAttr(default_factory=itertools.count)
@@ -71,6 +73,7 @@ class ScriptedChat(BaseChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         self.asked.append(list(messages))
+        self.given.append(kwargs)
         reply = self._reply(messages)
         if isinstance(reply, Exception):
             raise reply

@@ -89,6 +89,36 @@ def test_a_router_asks_one_specialist_once() -> None:
     assert answer.usage == usage_of(None) + Usage(5, 1, 0.002, 1)
 
 
+def offered(call: Any) -> list[str]:
+    """Return the names that one decision could choose from."""
+    schema = call["response_format"]["json_schema"]["schema"]
+    return list(schema["properties"]["agent"]["enum"])
+
+
+def test_a_supervisor_may_not_end_before_it_handed_out_as_many_tasks_as_it_named_parts() -> None:
+    first = {"missing": ["warranty", "torque"], "agent": "records", "task": "warranty?"}
+    model = ScriptedChat(
+        replies=[json.dumps(first), choose("knowledge", "torque?"), choose("answer"), "both"]
+    )
+    workers = {"records": Worker(said("until 2029")), "knowledge": Worker(said("18 Nm"))}
+    supervisor(model, team(**workers))("Both?")
+    decisions = [offered(given) for given in model.given if "response_format" in given]
+    assert decisions == [
+        ["records", "knowledge"],
+        ["records", "knowledge"],
+        ["records", "knowledge", "answer"],
+    ]
+
+
+def test_a_specialist_that_found_nothing_is_not_asked_again() -> None:
+    nothing = Answer("nothing in the records", abstained=True)
+    model = ScriptedChat(replies=[choose("records", "weight?"), choose("knowledge", "weight?")])
+    workers = {"records": Worker(nothing), "knowledge": Worker(said("80 kg"))}
+    answer = supervisor(model, team(**workers), max_rounds=2)("How heavy?")
+    assert answer.text == "80 kg"
+    assert offered(model.given[1]) == ["knowledge", "answer"]
+
+
 @pytest.mark.parametrize("garbage", ["", "knowledge", '{"agent": "nobody"}', "[1]"])
 def test_a_router_that_gets_garbage_takes_the_fallback_and_says_so(garbage: str) -> None:
     workers = {"records": Worker(said("until 2029")), "knowledge": Worker(said("18 Nm"))}
