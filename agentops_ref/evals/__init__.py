@@ -33,6 +33,7 @@ from agentops_ref.evals.statistics import (
     gate_power,
     mcnemar,
     paired_bootstrap,
+    pass_hat_k,
     proportion_interval,
 )
 
@@ -61,6 +62,7 @@ __all__ = [
     "mcnemar",
     "measure_retrieval",
     "paired_bootstrap",
+    "pass_hat_k",
     "plot_slices",
     "plot_stages",
     "proportion_interval",

@@ -23,6 +23,7 @@ __all__ = [
     "gate_power",
     "mcnemar",
     "paired_bootstrap",
+    "pass_hat_k",
     "proportion_interval",
 ]
 
@@ -121,6 +122,52 @@ def mcnemar(only_a: int, only_b: int) -> float:
     n, few = only_a + only_b, min(only_a, only_b)
     tail: int = sum(comb(n, k) for k in range(few + 1))
     return min(1.0, 2 * tail / float(2**n))
+
+
+def pass_hat_k(
+    passed: Sequence[int],
+    trials: int,
+    k: int,
+    rng: np.random.Generator,
+    *,
+    level: float = 0.95,
+    resamples: int = 10_000,
+) -> Difference:
+    """Chance that ``k`` independent tries of one case all pass, over cases: pass^k [1]_.
+
+    Parameters
+    ----------
+    passed
+        For each case, how many of its ``trials`` tries passed; at least one case.
+    trials
+        Tries of each case; at least ``k``.
+    k
+        Tries that must all pass; with 1 it is the plain share.
+    rng
+        Source of randomness; the same seed gives the same interval.
+
+    Returns
+    -------
+    Difference
+        Mean over cases of the unbiased estimate ``C(passed, k) / C(trials, k)``, within 0..1, and
+        the ends of its interval (percentile bootstrap over cases).
+
+    Raises
+    ------
+    DeveloperError
+        No case, a count outside 0..``trials``, or a ``k`` outside 1..``trials``.
+
+    References
+    ----------
+    .. [1] S. Yao, N. Shinn, P. Razavi and K. Narasimhan, "tau-bench: A Benchmark for
+       Tool-Agent-User Interaction in Real-World Domains", arXiv 2406.12045, 2024, section 3.
+    """
+    if not 1 <= k <= trials:
+        raise DeveloperError(f"expected k within 1..{trials} tries, got {k}")
+    if not passed or not all(0 <= count <= trials for count in passed):
+        raise DeveloperError(f"expected counts within 0..{trials}, at least one, got {passed}")
+    shares = [comb(count, k) / comb(trials, k) for count in passed]
+    return paired_bootstrap([0.0] * len(shares), shares, rng, level=level, resamples=resamples)
 
 
 def gate_power(n: int, rate: float, threshold: float, level: float = 0.95) -> float:

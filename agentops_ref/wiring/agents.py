@@ -141,14 +141,14 @@ class Versioned:
     """Asks for the configured tenant; adds to each answer the index version that it read."""
 
     def __init__(self, agent: Agent, app: Agents, kind: str) -> None:
-        self._agent, self._app, self.kind = agent, app, kind
+        self.agent, self._app, self.kind = agent, app, kind
 
     def __call__(self, question: str, *, request: Request | None = None, **more: Any) -> Answer:
         """Answer; ``more`` are fields of the `Request`, where none is given."""
         from agentops_ref.agents.request import Request
 
         request = request or Request(**{"tenant": self._app.config.agent.tenant, **more})
-        answer = self._agent(question, request=request)
+        answer = self.agent(question, request=request)
         return dataclasses.replace(answer, index_version=self._app.index.version)
 
 

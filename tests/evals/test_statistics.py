@@ -12,6 +12,7 @@ from agentops_ref.evals.statistics import (
     gate_power,
     mcnemar,
     paired_bootstrap,
+    pass_hat_k,
     proportion_interval,
 )
 
@@ -109,3 +110,28 @@ def test_gate_power_at_its_ends() -> None:
     for wrong in ((0, 0.5), (5, -0.1), (5, 1.1)):
         with pytest.raises(DeveloperError):
             gate_power(*wrong, 0.5)
+
+
+# --- several tries of each case -----------------------------------------------------------------
+
+
+def test_pass_hat_k_is_the_share_of_drawn_tries_that_all_pass() -> None:
+    """Against drawing k of the tries in every possible way."""
+    from itertools import combinations
+
+    passed, trials = [0, 1, 3, 4], 4
+    for k in (1, 2, 4):
+        tries = [[True] * count + [False] * (trials - count) for count in passed]
+        ways = [[all(way) for way in combinations(one, k)] for one in tries]
+        expected = float(np.mean([np.mean(way) for way in ways]))
+        found = pass_hat_k(passed, trials, k, np.random.default_rng(3))
+        assert found.mean == pytest.approx(expected)
+        assert 0 <= found.low <= found.mean <= found.high <= 1
+
+
+@pytest.mark.parametrize(
+    ("passed", "trials", "k"), [([], 4, 1), ([5], 4, 1), ([-1], 4, 1), ([1], 4, 5), ([1], 4, 0)]
+)
+def test_pass_hat_k_refuses_what_cannot_be(passed: list[int], trials: int, k: int) -> None:
+    with pytest.raises(DeveloperError, match="expected"):
+        pass_hat_k(passed, trials, k, np.random.default_rng(3))
