@@ -2,12 +2,14 @@
 
 The same question, the same model (scripted, no latency) and the same tool for all: one call of the
 tool, then an answer. LangChain's `create_agent` with MLflow's autologging is the baseline; ours is
-the loop over tools with all that goes with it (limits, registry, audit, traces), alone and as a
-specialist of a supervisor, which also takes decisions. All traces go to one SQLite store.
+the loop over tools with all that goes with it (limits, registry, audit, traces), alone, without
+traces, in a conversation whose thread is kept in SQLite, and as a specialist of a supervisor, which
+also takes decisions. All traces go to one SQLite store.
 """
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,20 +21,27 @@ from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 
 from agentops_ref.agents.limits import Allowance
 from agentops_ref.agents.loop import ToolLoop
+from agentops_ref.agents.memory.build import Memory
 from agentops_ref.agents.prompts import load_prompt
 from agentops_ref.agents.specialists import Bounded, Specialist
 from agentops_ref.agents.supervisor import Supervisor
 from agentops_ref.agents.tools import AuditFile, Registry
 from agentops_ref.agents.tools.functions import FunctionTool
-from agentops_ref.config import shipped_config_dir
+from agentops_ref.config import load_config, shipped_config_dir
 from agentops_ref.records import Usage
-from agentops_ref.testing import ScriptedChat
-from agentops_ref.tracing import MlflowTracer
+from agentops_ref.testing import HashEmbeddings, ScriptedChat
+from agentops_ref.tracing import MlflowTracer, NoTracer, Tracer
 from benchmarks._report import write
 
 REQUESTS = 300
 WARM = 20
 PROMPTS = shipped_config_dir() / "prompts"
+WAYS = {
+    "untraced": "the loop without traces",
+    "loop": "the loop",
+    "conversation": "the loop in a conversation",
+    "supervisor": "a supervisor over the loop",
+}
 QUESTION = "How tight is the flare nut of an NL-8?"
 
 
@@ -74,8 +83,10 @@ def bare(uri: str) -> Callable[[], str]:
     return ask
 
 
-def ours(uri: str, place: Path, *, supervised: bool) -> Callable[[], str]:
-    tracer = MlflowTracer(uri, "agentops_ref")
+def ours(
+    uri: str, place: Path, *, traced: bool = True, supervised: bool = False, memory: bool = False
+) -> Callable[[], str]:
+    tracer: Tracer = MlflowTracer(uri, "agentops_ref") if traced else NoTracer()
     model: Any = ScriptedChat(script=reply)
     registry = Registry([FunctionTool(torque)], audit=AuditFile(place / "audit"), tracer=tracer)
     common: Mapping[str, Any] = {"model": model, "usage_of": usage_of, "tracer": tracer}
@@ -98,13 +109,33 @@ def ours(uri: str, place: Path, *, supervised: bool) -> Callable[[], str]:
             **common,
         )
     bounded = Bounded(agent, Allowance(seconds=60, steps=16), reply="Sorry.", tracer=tracer)
+    threads = itertools.count()
+    conversation = remembered(bounded, place, model, tracer) if memory else None
 
     def ask() -> str:
-        answer = bounded(QUESTION)
+        if conversation is None:
+            answer = bounded(QUESTION)
+        else:
+            answer = conversation(QUESTION, thread=str(next(threads)))
         assert not answer.problem, answer.problem
         return answer.text
 
     return ask
+
+
+def remembered(agent: Any, place: Path, model: Any, tracer: Tracer) -> Any:
+    """Return a conversation around an agent, as `agentops chat` has it."""
+    memory = Memory(
+        load_config().memory,
+        chat=lambda: model,
+        embeddings=HashEmbeddings,
+        prompts=lambda _: PROMPTS,
+        path=lambda _: place / "memory.db",
+        load=str,
+        usage_of=usage_of,
+        tracer=tracer,
+    )
+    return memory.conversation(agent)
 
 
 def main() -> None:
@@ -112,7 +143,9 @@ def main() -> None:
         uri = f"sqlite:///{place}/mlflow.db"
         ways = {
             "create_agent": bare(uri),
-            "loop": ours(uri, Path(place), supervised=False),
+            "loop": ours(uri, Path(place)),
+            "untraced": ours(uri, Path(place), traced=False),
+            "conversation": ours(uri, Path(place), memory=True),
             "supervisor": ours(uri, Path(place), supervised=True),
         }
         took: dict[str, list[float]] = {name: [] for name in ways}
@@ -123,7 +156,7 @@ def main() -> None:
                 if number >= WARM:
                     took[name].append(time.perf_counter() - started)
     base = took["create_agent"]
-    for name in ("loop", "supervisor"):
+    for name, what in WAYS.items():
         p50, p99 = np.percentile(took[name], [50, 99])
         base50, base99 = np.percentile(base, [50, 99])
         write(
@@ -131,8 +164,8 @@ def main() -> None:
             "LangChain create_agent with MLflow autologging",
             took[name],
             base,
-            what=f"one request, one tool call, no latency: {name}",
-            target=2.0 if name == "loop" else None,
+            what=f"one request, one tool call, no latency: {what}",
+            target=2.0 if name in ("loop", "conversation") else None,
             p50_ms_ours=round(1000 * p50, 2),
             p99_ms_ours=round(1000 * p99, 2),
             p50_ms_theirs=round(1000 * base50, 2),

@@ -1,6 +1,6 @@
 """The instructions of a prompt are read by a local model once, and not again for each question.
 
-Taught in chapter 1. What two prompts share at their start has the same state in the model. A server
+Taught in chapter 5. What two prompts share at their start has the same state in the model. A server
 that reuses whatever the last prompt left makes an answer depend on what was asked before: other
 batches round otherwise, and at temperature 0 one rounding can change an answer. So the state of a
 system message is computed by itself, kept, and put back before each question: the same question
