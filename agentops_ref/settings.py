@@ -329,7 +329,7 @@ class AgentConfig(_Section):
     prompts: dict[str, str]
     max_steps: int = Field(gt=0)
     tenant: str
-    max_rounds: int = Field(gt=0)
+    max_tasks: int = Field(gt=0)
     fallback: str
     specialists: dict[str, SpecialistConfig]
     allow: dict[str, list[str]]

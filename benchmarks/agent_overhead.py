@@ -53,9 +53,7 @@ def torque(model: str) -> str:
 def reply(messages: Sequence[BaseMessage]) -> AIMessage | str:
     """Decide, call the tool, answer: by what the conversation holds so far."""
     if "You lead specialists" in str(messages[0].content):
-        done = "records:" in str(messages[-1].content)
-        agent = "answer" if done else "records"
-        return f'{{"missing": "", "agent": "{agent}", "task": "{QUESTION}"}}'
+        return f'{{"tasks": [{{"agent": "records", "task": "{QUESTION}"}}], "more": false}}'
     if isinstance(messages[-1], ToolMessage):
         return AIMessage("It is tightened to 18 Nm.")
     call = {"name": "torque", "args": {"model": "NL-8"}, "id": "call_1"}
@@ -104,8 +102,7 @@ def ours(
         agent = Supervisor(
             [Specialist("records", "values", loop)],
             prompt=load_prompt(PROMPTS, "supervise.md"),
-            combine=load_prompt(PROMPTS, "combine.md"),
-            max_rounds=3,
+            max_tasks=3,
             **common,
         )
     bounded = Bounded(agent, Allowance(seconds=60, steps=16), reply="Sorry.", tracer=tracer)

@@ -188,12 +188,14 @@ class Router:
     def _choose(self, question: str, limits: Limits) -> tuple[str, Usage, str]:
         """Return (specialist, cost, why the fallback was taken)."""
         messages = self.prompt.messages(question=question, specialists=told(self.specialists))
-        model = self.model.bind(response_format=choice_schema(list(self.specialists)))
+        model = self.model.bind(
+            response_format=form("choice", {"agent": one_of(list(self.specialists))})
+        )
         try:
             reply, usage = generate(model, messages, self.usage_of, self.tracer, limits)
         except ModelError as error:
             return self.fallback, Usage(calls=1), f"no choice: {error}"
-        name = read_choice(reply.text).get("agent")
+        name = read_form(reply.text).get("agent")
         if name not in self.specialists:
             return self.fallback, usage, f"no such specialist: {reply.text[:80]}"
         return str(name), usage, ""
@@ -204,26 +206,28 @@ def told(specialists: Mapping[str, Specialist]) -> str:
     return "\n".join(f"- {one.name}: {one.purpose}" for one in specialists.values())
 
 
-def choice_schema(
-    names: Sequence[str], *, first: Mapping[str, Any] | None = None, last: Sequence[str] = ()
-) -> dict[str, Any]:
-    """Return the response format of a choice among names.
+def form(name: str, properties: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the response format of an object with these properties, all of them required."""
+    return {"type": "json_schema", "json_schema": {"name": name, "schema": record(properties)}}
 
-    ``first`` are properties that are written before it, by JSON schema; ``last`` texts after it.
-    """
-    choice = {"agent": {"type": "string", "enum": list(names)}}
-    properties = {**(first or {}), **choice, **{name: {"type": "string"} for name in last}}
-    schema = {
+
+def record(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the JSON schema of an object with these properties and no others."""
+    return {
         "type": "object",
-        "properties": properties,
+        "properties": dict(properties),
         "required": list(properties),
         "additionalProperties": False,
     }
-    return {"type": "json_schema", "json_schema": {"name": "choice", "schema": schema}}
 
 
-def read_choice(text: str) -> dict[str, Any]:
-    """Return what a model chose; nothing if that is no JSON object."""
+def one_of(names: Sequence[str]) -> dict[str, Any]:
+    """Return the JSON schema of one of these names."""
+    return {"type": "string", "enum": list(names)}
+
+
+def read_form(text: str) -> dict[str, Any]:
+    """Return what a model filled in; nothing if that is no JSON object."""
     try:
         found = json.loads(text)
     except ValueError:

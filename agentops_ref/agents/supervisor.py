@@ -1,21 +1,23 @@
-"""A supervisor over specialists, as a LangGraph graph: decide → a specialist → decide → … → finish.
+"""A supervisor over specialists, as a LangGraph graph: decide → specialists → decide → … → finish.
 
-Taught in chapter 5. The model decides who works next; code decides when to stop. A task that was
-handed over before is not handed over again, a specialist that failed or found nothing is no longer
-offered, and the rounds are counted, so the loop ends whatever the model says. What was found until
-then is answered.
+Taught in chapter 5. The model splits a question into tasks and says who works on each; it is asked
+again where it wants to go on from what was found, or where a task found nothing. Code decides when
+to stop: a task that was handed over before is not handed over again, a specialist that failed or
+found nothing is no longer offered, and the tasks are counted, so the loop ends whatever the model
+says. The answer is what was found, one finding after the other: a model that was to join two
+findings was seen to add to them.
 """
 
 from __future__ import annotations
 
 import operator
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
-from agentops_ref.agents.chain import UsageOf, generate, who_answered
+from agentops_ref.agents.chain import UsageOf, generate
 from agentops_ref.agents.limits import LimitReached
 from agentops_ref.agents.prompts import Prompt
 from agentops_ref.agents.request import Request
@@ -23,21 +25,20 @@ from agentops_ref.agents.specialists import (
     Finding,
     Specialist,
     ask,
-    choice_schema,
-    read_choice,
+    form,
+    one_of,
+    read_form,
+    record,
     step_of,
     told,
 )
-from agentops_ref.errors import DeveloperError, ModelError
+from agentops_ref.errors import ModelError
 from agentops_ref.records import Answer, Usage
 from agentops_ref.tracing import NoTracer, Tracer
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
     from langgraph.runtime import Runtime
-
-DONE = "answer"
-"""What the model names in place of a specialist when the findings are enough."""
 
 
 class State(TypedDict, total=False):
@@ -47,10 +48,12 @@ class State(TypedDict, total=False):
     findings: Annotated[list[Finding], operator.add]
     usage: Annotated[Usage, operator.add]
     """Of the supervisor's own calls."""
-    parts: int
-    """How many parts the question has, as the first decision named them."""
-    task: str
-    """What the specialist that comes next is asked."""
+    tasks: list[tuple[str, str]]
+    """(specialist, what it is asked) that come next."""
+    more: bool
+    """Whether the model wants to go on from what these find."""
+    begun: int
+    """How many findings there were when it decided."""
     problem: str
     """Which limit ended the work; empty otherwise."""
     answer: Answer
@@ -65,17 +68,14 @@ class Supervisor:
         *,
         model: BaseChatModel,
         prompt: Prompt,
-        combine: Prompt,
         usage_of: UsageOf,
-        max_rounds: int,
+        max_tasks: int,
         tracer: Tracer | None = None,
         name: str = "supervisor",
     ) -> None:
         self.specialists = {one.name: one for one in specialists}
-        if DONE in self.specialists:
-            raise DeveloperError(f"a specialist cannot be named '{DONE}': that ends the work")
-        self.model, self.prompt, self.combine = model, prompt, combine
-        self.usage_of, self.max_rounds, self.name = usage_of, max_rounds, name
+        self.model, self.prompt, self.usage_of = model, prompt, usage_of
+        self.max_tasks, self.name = max_tasks, name
         self.tracer = tracer or NoTracer()
         self.graph = self._build()
 
@@ -84,7 +84,7 @@ class Supervisor:
         with self.tracer.span(self.name, "AGENT", {"question": question}) as span:
             started = time.perf_counter()
             state: State = {"question": question, "findings": [], "usage": Usage()}
-            steps = 2 * self.max_rounds + 4  # nodes, which our own limits end before
+            steps = 2 * self.max_tasks + 4  # nodes, which our own limits end before
             done = self.graph.invoke(state, {"recursion_limit": steps}, context=request)
             answer: Answer = replace(
                 done["answer"],
@@ -100,7 +100,9 @@ class Supervisor:
         graph: Any = StateGraph(State, context_schema=Request)
         graph.add_node("decide", self._decide, destinations=(*self.specialists, "finish"))
         for one in self.specialists.values():
-            graph.add_node(one.name, partial(self._work, one), destinations=("decide", "finish"))
+            after = tuple(name for name in self.specialists if name != one.name)
+            ends = (*after, "decide", "finish")
+            graph.add_node(one.name, partial(self._work, one), destinations=ends)
         graph.add_node("finish", self._finish)
         graph.add_edge(START, "decide")
         graph.add_edge("finish", END)
@@ -112,43 +114,30 @@ class Supervisor:
         from langgraph.types import Command
 
         findings, limits = state["findings"], runtime.context.limits
-        offered = self._offered(findings)
-        if not offered or len(findings) >= self.max_rounds:
-            return Command(goto="finish")
-        # A small model forgets the second half of a question: it may not end before it handed out
-        # as many tasks as it named parts at first.
-        names = [*offered, DONE] if len(findings) >= state.get("parts", 1) else offered
+        offered, left = self._offered(findings), self.max_tasks - len(findings)
         messages = self.prompt.messages(
             question=state["question"],
             specialists=told({name: self.specialists[name] for name in offered}),
             findings="\n".join(f"- {f.task} {f.agent}: {f.answer.text}" for f in findings)
             or "none",
         )
-        # What is missing comes first: a model that has written it down chooses better.
-        missing = {"type": "array", "items": {"type": "string"}, "maxItems": self.max_rounds}
-        form = choice_schema(names, first={"missing": missing}, last=["task"])
+        model = self.model.bind(response_format=_form(offered, left))
         try:
-            model = self.model.bind(response_format=form)
             reply, usage = generate(model, messages, self.usage_of, self.tracer, limits)
         except LimitReached as error:
             return Command(goto="finish", update={"problem": f"limit: {error}"})
         except ModelError as error:
             return Command(goto="finish", update={"problem": f"no decision: {error}"})
-        chosen = read_choice(reply.text)
-        name = chosen.get("agent")
-        task = str(chosen.get("task") or "").strip() or state["question"]
-        spent: State = {"usage": usage}
-        named = chosen.get("missing")
-        if not findings and isinstance(named, list):
-            spent["parts"] = len(named)
-        if name == DONE and findings:
-            return Command(goto="finish", update=spent)
-        if name not in offered:
-            why = f"no decision: {reply.text[:80]}"
-            return Command(goto="finish", update={**spent, "problem": why})
-        if any((f.agent, f.task.lower()) == (name, task.lower()) for f in findings):
-            return Command(goto="finish", update=spent)  # it would find the same again
-        return Command(goto=name, update={**spent, "task": task})
+        done = {(finding.agent, finding.task.lower()) for finding in findings}
+        decided = read_form(reply.text)
+        tasks = _tasks(decided, offered, done, state["question"])[:left]
+        if tasks:
+            more = decided.get("more") is True
+            update = {"usage": usage, "tasks": tasks, "more": more, "begun": len(findings)}
+            return Command(goto=tasks[0][0], update=update)
+        finished = findings and decided.get("tasks") is not None
+        why = "" if finished else f"no decision: {reply.text[:80]}"
+        return Command(goto="finish", update={"usage": usage, "problem": why})
 
     def _offered(self, findings: Sequence[Finding]) -> list[str]:
         """Return who may be asked: one that failed would fail again, one that has nothing also."""
@@ -158,37 +147,59 @@ class Supervisor:
     def _work(self, one: Specialist, state: State, runtime: Runtime[Request]) -> Any:
         from langgraph.types import Command
 
+        (_, task), *rest = state["tasks"]
         try:
-            found = ask(one, state["task"], runtime.context, reply=self.prompt.reply)
+            found = ask(one, task, runtime.context, reply=self.prompt.reply)
         except LimitReached as error:
             return Command(goto="finish", update={"problem": f"limit: {error}"})
-        return Command(goto="decide", update={"findings": [found]})
+        findings = [*state["findings"], found]
+        offered = self._offered(findings)
+        rest = [(name, task) for name, task in rest if name in offered]
+        update = {"findings": [found], "tasks": rest}
+        if rest:
+            return Command(goto=rest[0][0], update=update)
+        missing = not all(finding.useful for finding in findings[state["begun"] :])
+        goes_on = (state["more"] or missing) and offered and len(findings) < self.max_tasks
+        return Command(goto="decide" if goes_on else "finish", update=update)
 
-    def _finish(self, state: State, runtime: Runtime[Request]) -> State:
-        findings, usage = state["findings"], state["usage"]
+    def _finish(self, state: State) -> State:
+        findings = state["findings"]
         useful = [finding for finding in findings if finding.useful]
         problems = [f"{f.agent} {f.answer.problem}" for f in findings if f.answer.problem]
         problems += [state["problem"]] if state.get("problem") else []
-        texts = list(dict.fromkeys(finding.answer.text for finding in useful))
-        text, model = "\n".join(texts), useful[0].answer.model if useful else ""
-        if len(texts) > 1:
-            listed = "\n".join(f"- {one}" for one in texts)
-            messages = self.combine.messages(question=state["question"], findings=listed)
-            try:
-                reply, spent = generate(
-                    self.model, messages, self.usage_of, self.tracer, runtime.context.limits
-                )
-                usage, text, model = usage + spent, reply.text.strip() or text, who_answered(reply)
-            except (LimitReached, ModelError) as error:  # the findings stand as they are
-                problems.append(f"not joined: {error}")
         answer = Answer(
-            text=text or self.prompt.reply,
+            text="\n".join(dict.fromkeys(f.answer.text for f in useful)) or self.prompt.reply,
             abstained=not useful,
             citations=tuple(dict.fromkeys(c for f in useful for c in f.answer.citations)),
             hits=tuple(hit for finding in useful for hit in finding.answer.hits),
-            usage=sum((finding.answer.usage for finding in findings), usage),
-            model=model,
+            usage=sum((finding.answer.usage for finding in findings), state["usage"]),
+            model=useful[0].answer.model if useful else "",
             steps=tuple(s for f in findings for s in (step_of(f, "supervisor"), *f.answer.steps)),
             problem="; ".join(problems),
         )
         return {"answer": answer}
+
+
+def _form(names: Sequence[str], most: int) -> dict[str, Any]:
+    """Return the response format of a decision."""
+    task = record({"agent": one_of(names), "task": {"type": "string"}})
+    tasks = {"type": "array", "items": task, "maxItems": most}
+    return form("decision", {"tasks": tasks, "more": {"type": "boolean"}})
+
+
+def _tasks(
+    decided: Mapping[str, Any],
+    offered: Sequence[str],
+    done: Iterable[tuple[str, str]],
+    question: str,
+) -> list[tuple[str, str]]:
+    """Return the tasks of a decision that can be handed over, each once."""
+    given, seen, found = decided.get("tasks"), set(done), []
+    for one in given if isinstance(given, list) else ():
+        if not isinstance(one, dict) or one.get("agent") not in offered:
+            continue
+        name, task = str(one["agent"]), str(one.get("task") or "").strip() or question
+        if (name, task.lower()) not in seen:
+            seen.add((name, task.lower()))
+            found.append((name, task))
+    return found

@@ -103,9 +103,8 @@ def _supervised(app: Agents, specialists: list[Specialist], name: str) -> Agent:
         specialists,
         model=app.chat,
         prompt=app.prompt_of("supervisor"),
-        combine=app.prompt_of("combine"),
         usage_of=app.usage_of,
-        max_rounds=app.config.agent.max_rounds,
+        max_tasks=app.config.agent.max_tasks,
         tracer=app.tracer,
         name=name,
     )

@@ -49,8 +49,10 @@ def said(text: str, document: str = "a.pdf") -> Answer:
     return Answer(text, abstained=False, citations=(quoted,), usage=Usage(5, 1, 0.002, 1))
 
 
-def choose(agent: str, task: str = "") -> str:
-    return json.dumps({"agent": agent, "task": task})
+def plan(*tasks: tuple[str, str], more: bool = False) -> str:
+    """Return a decision: (specialist, task), ..."""
+    listed = [{"agent": agent, "task": task} for agent, task in tasks]
+    return json.dumps({"tasks": listed, "more": more})
 
 
 def team(**workers: Worker) -> list[Specialist]:
@@ -58,15 +60,14 @@ def team(**workers: Worker) -> list[Specialist]:
 
 
 def supervisor(
-    model: Any, specialists: list[Specialist], *, max_rounds: int = 3, **more: Any
+    model: Any, specialists: list[Specialist], *, max_tasks: int = 3, **more: Any
 ) -> Supervisor:
     return Supervisor(
         specialists,
         model=model,
         prompt=load_prompt(PROMPTS, "supervise.md"),
-        combine=load_prompt(PROMPTS, "combine.md"),
         usage_of=usage_of,
-        max_rounds=max_rounds,
+        max_tasks=max_tasks,
         **more,
     )
 
@@ -92,31 +93,27 @@ def test_a_router_asks_one_specialist_once() -> None:
 def offered(call: Any) -> list[str]:
     """Return the names that one decision could choose from."""
     schema = call["response_format"]["json_schema"]["schema"]
-    return list(schema["properties"]["agent"]["enum"])
+    task = schema["properties"]["tasks"]["items"]
+    return list(task["properties"]["agent"]["enum"])
 
 
-def test_a_supervisor_may_not_end_before_it_handed_out_as_many_tasks_as_it_named_parts() -> None:
-    first = {"missing": ["warranty", "torque"], "agent": "records", "task": "warranty?"}
-    model = ScriptedChat(
-        replies=[json.dumps(first), choose("knowledge", "torque?"), choose("answer"), "both"]
-    )
-    workers = {"records": Worker(said("until 2029")), "knowledge": Worker(said("18 Nm"))}
-    supervisor(model, team(**workers))("Both?")
-    decisions = [offered(given) for given in model.given if "response_format" in given]
-    assert decisions == [
-        ["records", "knowledge"],
-        ["records", "knowledge"],
-        ["records", "knowledge", "answer"],
-    ]
-
-
-def test_a_specialist_that_found_nothing_is_not_asked_again() -> None:
+def test_who_found_nothing_is_not_asked_again() -> None:
     nothing = Answer("nothing in the records", abstained=True)
-    model = ScriptedChat(replies=[choose("records", "weight?"), choose("knowledge", "weight?")])
+    model = ScriptedChat(replies=[plan(("records", "weight?")), plan(("knowledge", "weight?"))])
     workers = {"records": Worker(nothing), "knowledge": Worker(said("80 kg"))}
-    answer = supervisor(model, team(**workers), max_rounds=2)("How heavy?")
+    answer = supervisor(model, team(**workers))("How heavy?")
     assert answer.text == "80 kg"
-    assert offered(model.given[1]) == ["knowledge", "answer"]
+    assert [offered(given) for given in model.given] == [["records", "knowledge"], ["knowledge"]]
+
+
+def test_what_depends_on_a_finding_is_decided_after_it() -> None:
+    model = ScriptedChat(
+        replies=[plan(("records", "order?"), more=True), plan(("knowledge", "What is F02?"))]
+    )
+    workers = {"records": Worker(said("It reports F02.")), "knowledge": Worker(said("a sensor"))}
+    answer = supervisor(model, team(**workers))("What does the order say, and its code mean?")
+    assert "- order? records: It reports F02." in str(model.asked[1][-1].content)
+    assert answer.text == "It reports F02.\na sensor"
 
 
 @pytest.mark.parametrize("garbage", ["", "knowledge", '{"agent": "nobody"}', "[1]"])
@@ -132,42 +129,46 @@ def test_a_fallback_must_exist() -> None:
         router(ScriptedChat(), team(records=Worker(said("x"))), fallback="record")
 
 
-def test_a_supervisor_hands_parts_over_and_joins_the_findings() -> None:
+def test_a_supervisor_hands_parts_over_and_tells_what_was_found() -> None:
     workers = {"records": Worker(said("until 2029", "r")), "knowledge": Worker(said("18 Nm"))}
-    model = ScriptedChat(
-        replies=[
-            choose("records", "warranty?"),
-            choose("knowledge", "torque?"),
-            choose("answer"),
-            "It is under warranty until 2029; tighten it to 18 Nm.",
-        ]
-    )
+    model = ScriptedChat(replies=[plan(("records", "warranty?"), ("knowledge", "torque?"))])
     answer = supervisor(model, team(**workers))("Both?")
-    assert answer.text == "It is under warranty until 2029; tighten it to 18 Nm."
+    assert answer.text == "until 2029\n18 Nm"
     assert [citation.document for citation in answer.citations] == ["r", "a.pdf"]
     assert [(s.agent, s.action, s.input) for s in answer.steps] == [
         ("supervisor", "records", "warranty?"),
         ("supervisor", "knowledge", "torque?"),
     ]
     assert not answer.problem
-    assert answer.usage.calls == 6
-    findings = str(model.asked[1][-1].content)
-    assert "records: until 2029" in findings  # what was found is told
-
-
-def test_one_finding_is_the_answer_as_it_is() -> None:
-    model = ScriptedChat(replies=[choose("knowledge"), choose("answer")])
-    answer = supervisor(model, team(knowledge=Worker(said("18 Nm"))))("How tight?")
-    assert answer.text == "18 Nm"
-    assert len(model.asked) == 2
+    assert answer.usage.calls == 3
 
 
 def test_a_task_that_was_done_is_not_done_again() -> None:
     worker = Worker(said("18 Nm"))
-    model = ScriptedChat(replies=[choose("knowledge", "Torque?"), choose("knowledge", "torque?")])
-    answer = supervisor(model, team(knowledge=worker))("How tight?")
+    replies = [plan(("knowledge", "Torque?"), more=True), plan(("knowledge", "torque?"))]
+    answer = supervisor(ScriptedChat(replies=replies), team(knowledge=worker))("How tight?")
     assert worker.asked == ["Torque?"]
     assert answer.text == "18 Nm"
+    assert not answer.problem
+
+
+def test_tasks_past_the_most_are_not_handed_out() -> None:
+    worker = Worker(said("18 Nm"))
+    model = ScriptedChat(replies=[plan(*[("knowledge", f"{n}?") for n in range(9)], more=True)])
+    supervisor(model, team(knowledge=worker), max_tasks=2)("?")
+    assert worker.asked == ["0?", "1?"]
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    ["", "knowledge", "[1]", "{}", '{"tasks": 3}', plan(), plan(("nobody", "?")), '{"tasks": [7]}'],
+)
+def test_a_supervisor_that_gets_garbage_says_so(garbage: str) -> None:
+    worker = Worker(said("18 Nm"))
+    answer = supervisor(ScriptedChat(replies=[garbage]), team(knowledge=worker))("?")
+    assert answer.abstained
+    assert "no decision" in answer.problem
+    assert not worker.asked
 
 
 def test_who_failed_is_not_offered_again_and_the_others_answer() -> None:
@@ -175,7 +176,7 @@ def test_who_failed_is_not_offered_again_and_the_others_answer() -> None:
         "records": Worker(RuntimeError("port 5432 refused")),
         "knowledge": Worker(said("18")),
     }
-    model = ScriptedChat(replies=[choose("records"), choose("knowledge"), choose("answer")])
+    model = ScriptedChat(replies=[plan(("records", "a"), ("knowledge", "b")), plan()])
     answer = supervisor(model, team(**workers))("Both?")
     assert answer.text == "18"
     assert not answer.abstained
@@ -185,24 +186,16 @@ def test_who_failed_is_not_offered_again_and_the_others_answer() -> None:
 
 
 def test_nobody_left_is_stated() -> None:
-    model = ScriptedChat(replies=[choose("records")])
+    model = ScriptedChat(replies=[plan(("records", "a"))])
     answer = supervisor(model, team(records=Worker(RuntimeError("gone"))))("?")
     assert answer.abstained
     assert "gone" in answer.problem
     assert answer.text
 
 
-def test_findings_stand_alone_when_they_cannot_be_joined() -> None:
-    workers = {"records": Worker(said("until 2029")), "knowledge": Worker(said("18 Nm"))}
-    replies: list[Any] = [*map(choose, ("records", "knowledge", "answer")), ModelError("cut off")]
-    answer = supervisor(ScriptedChat(replies=replies), team(**workers))("Both?")
-    assert answer.text == "until 2029\n18 Nm"
-    assert "not joined: cut off" in answer.problem
-
-
 def test_a_slow_specialist_costs_its_own_time_and_no_more() -> None:
     slow = Specialist("records", "slow", Worker(5.0), timeout=0.2)
-    model = ScriptedChat(replies=[choose("records"), choose("knowledge"), choose("answer")])
+    model = ScriptedChat(replies=[plan(("records", "a"), ("knowledge", "b")), plan()])
     team_ = [slow, *team(knowledge=Worker(said("18 Nm")))]
     started = time.perf_counter()
     answer = supervisor(model, team_)("Both?")
@@ -213,7 +206,7 @@ def test_a_slow_specialist_costs_its_own_time_and_no_more() -> None:
 
 def test_the_deadline_ends_in_what_was_found() -> None:
     workers = {"knowledge": Worker(said("18 Nm")), "records": Worker(30.0)}
-    model = ScriptedChat(replies=[choose("knowledge"), choose("records")])
+    model = ScriptedChat(replies=[plan(("knowledge", "a"), ("records", "b"))])
     bounded = Bounded(supervisor(model, team(**workers)), Allowance(seconds=1.0), reply="Sorry.")
     started = time.perf_counter()
     answer = bounded("Both?")
@@ -233,7 +226,7 @@ def test_the_deadline_ends_in_what_was_found() -> None:
 )
 def test_each_limit_ends_the_work(allowance: Allowance, limit: str) -> None:
     worker = Worker(said("18 Nm"))
-    model = ScriptedChat(replies=[choose("knowledge")])
+    model = ScriptedChat(replies=[plan(("knowledge", "a"))])
     answer = Bounded(supervisor(model, team(knowledge=worker)), allowance, reply="Sorry.")("?")
     assert len(model.asked) == 1
     assert limit in answer.problem
@@ -253,14 +246,10 @@ def test_a_mistake_in_the_set_up_is_raised(kind: type[Exception]) -> None:
         Bounded(Worker(kind("mend this")), Allowance(seconds=5), reply="Sorry.")("?")
 
 
-def test_a_specialist_cannot_be_named_as_the_end() -> None:
-    with pytest.raises(DeveloperError, match="answer"):
-        supervisor(ScriptedChat(), team(answer=Worker(said("x"))))
-
-
+TASK = st.tuples(st.sampled_from(["a", "b", "c", "nobody"]), st.text(max_size=3))
 CHOICES = st.one_of(
-    st.builds(choose, st.sampled_from(["a", "b", "c", "answer", "nobody"]), st.text(max_size=3)),
-    st.sampled_from(["", "{}", "null", '{"agent": 3}']),
+    st.builds(lambda tasks, more: plan(*tasks, more=more), st.lists(TASK), st.booleans()),
+    st.sampled_from(["", "{}", "null", '{"tasks": 3}', '{"tasks": [{}, 1], "more": 2}']),
 )
 REPLIES = st.sampled_from([said("x"), said("y"), RuntimeError("down"), Answer("no", True)])
 
@@ -268,13 +257,13 @@ REPLIES = st.sampled_from([said("x"), said("y"), RuntimeError("down"), Answer("n
 @settings(deadline=None, max_examples=60)
 @given(st.lists(CHOICES, max_size=12), st.tuples(REPLIES, REPLIES, REPLIES), st.integers(1, 5))
 def test_it_ends_whatever_the_model_says(
-    choices: list[str], replies: tuple[Any, ...], max_rounds: int
+    choices: list[str], replies: tuple[Any, ...], max_tasks: int
 ) -> None:
     """Rounds are bounded, no task is done twice, nobody who failed is asked again."""
     workers = {name: Worker(reply) for name, reply in zip("abc", replies, strict=True)}
-    model = ScriptedChat(replies=[*choices, *[choose("answer")] * 3])
-    answer = supervisor(model, team(**workers), max_rounds=max_rounds)("?")
-    assert sum(len(worker.asked) for worker in workers.values()) <= max_rounds
+    model = ScriptedChat(replies=[*choices, *[plan()] * 3])
+    answer = supervisor(model, team(**workers), max_tasks=max_tasks)("?")
+    assert sum(len(worker.asked) for worker in workers.values()) <= max_tasks
     for worker in workers.values():
         if isinstance(worker.reply, Exception):
             assert len(worker.asked) <= 1

@@ -36,7 +36,7 @@ def test_specialists_are_started_asked_and_ended(project: Path) -> None:
     none = agentops("ask", "Which torque?", "--architecture", "endpoints")
     assert none.returncode == 1
     assert "run `agentops agents up`" in none.stderr
-    given = ("--set", "agent.max_rounds=2")
+    given = ("--set", "agent.max_tasks=2")
     up = agentops("agents", "up", "--json", *given)
     try:
         assert up.returncode == 0, up.stderr
