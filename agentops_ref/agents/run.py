@@ -92,9 +92,7 @@ class ToolAgent(ABC):
                 problem = f"failed: {error}"
             seconds = time.perf_counter() - started
             answer = replace(run.answer(text, problem), seconds=seconds, trace_id=span.trace_id)
-            span.outputs(
-                {"answer": answer.text, "abstained": answer.abstained, "problem": problem}
-            )
+            span.outputs({"answer": answer.text, "abstained": answer.abstained, "problem": problem})
         return answer
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from agentops_ref.errors import ConfigError, nearest
 from agentops_ref.records import Answer
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from agentops_ref.agents.run import ToolAgent
     from agentops_ref.agents.tools import Registry
     from agentops_ref.tracing import Tracer
+
+WithTools = TypeVar("WithTools", bound="ToolAgent")
 
 
 class Agents(Index, Tables):
@@ -112,8 +114,8 @@ def chain(app: Agents, *, prompt: str = "") -> Agent:
 
 
 def tool_agent(
-    app: Agents, kind: Callable[..., ToolAgent], *, name: str, prompt: str = "", **more: Any
-) -> ToolAgent:
+    app: Agents, kind: Callable[..., WithTools], *, name: str, prompt: str = "", **more: Any
+) -> WithTools:
     """Return an agent with tools, for any class of them.
 
     ``name`` is its entry in ``agent.allow``, and in ``agent.prompts`` unless a file is given.

@@ -292,9 +292,7 @@ def parts(app: App, model: Any) -> dict[str, Any]:
 
 
 def test_the_shipped_program_fits_the_configuration(tmp_path: Path, corpus: Path) -> None:
-    app = build(
-        load_config(overrides={"paths.state": str(tmp_path), "models.mode": "scripted"})
-    )
+    app = build(load_config(overrides={"paths.state": str(tmp_path), "models.mode": "scripted"}))
     agent = load("agent", KINDS["DSPy"])(app)
     fresh = uncompiled(app)
     compiled, written = agent.program.decide.signature, fresh.program.decide.signature
@@ -350,15 +348,31 @@ def rows_of(table: Path, question: str) -> list[dict[str, str]]:
 # --- around it --------------------------------------------------------------------------------
 
 
+SOURCE = '''
+"""What it is."""
+
+import os  # why
+
+
+def f(a,
+      b):
+    """Doc."""
+    # no
+    return (
+        a
+    )
+'''
+
+
 def test_lines_are_those_that_say_something() -> None:
-    source = '"""What it is."""\n\nimport os  # why\n\n\ndef f(a,\n      b):\n    """Doc."""\n    # no\n    return (\n        a\n    )\n'
-    assert python_lines(source) == 6
+    assert python_lines(SOURCE) == 6
     assert python_lines("") == 0
-    assert python_lines("x = '''a\n\nb'''\n") == 3
+    assert python_lines("x = 'a\\\n\\\nb'\n") == 3
     assert yaml_lines("# no\n\na: 1  # yes\n  # no\nb:\n  - c\n") == 3
 
 
 def test_the_frameworks_write_nothing_at_home_and_load_only_when_used(tmp_path: Path) -> None:
+    state = str(tmp_path / "state")
     code = (
         "import sys\n"
         "import agentops_ref.apps.cli.main, agentops_ref.apps.oneagent\n"
@@ -366,7 +380,7 @@ def test_the_frameworks_write_nothing_at_home_and_load_only_when_used(tmp_path: 
         "from pathlib import Path\n"
         "from tests.apps.test_oneagent import LOOK, WAYS, agent_of, model_for\n"
         "for way in WAYS:\n"
-        f"    agent = agent_of(way, model_for(way, [LOOK, 'x']), Path({str(tmp_path / 'state')!r}))\n"
+        f"    agent = agent_of(way, model_for(way, [LOOK, 'x']), Path({state!r}))\n"
         "    assert agent('?').text == 'x'\n"
         "assert 'litellm' not in sys.modules\n"
     )

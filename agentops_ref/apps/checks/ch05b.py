@@ -12,7 +12,7 @@ from langgraph.errors import GraphRecursionError
 from agentops_ref.agents.request import Request
 from agentops_ref.agents.run import Run
 from agentops_ref.apps.checks import Checked
-from agentops_ref.apps.oneagent.langgraph_agent import GraphAgent
+from agentops_ref.apps.oneagent.langgraph_agent import Context, GraphAgent
 from agentops_ref.apps.oneagent.overhead import alone
 from agentops_ref.records import Answer, Case, Step
 from agentops_ref.wiring import App
@@ -60,7 +60,9 @@ def _answers(app: App, calls: int, most: int) -> bool:
     assert isinstance(agent, GraphAgent)
     messages = {"messages": agent.prompt.messages(question="?")}
     try:
-        agent.graph.invoke(messages, {"recursion_limit": most}, context=Run(agent, Request()))
+        agent.graph.invoke(
+            messages, {"recursion_limit": most}, context=Context(Run(agent, Request()))
+        )
     except GraphRecursionError:
         return False
     return True

@@ -11,10 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from agentops_ref.wiring.agents import tool_agent
+from agentops_ref.wiring.agents import WithTools, tool_agent
 
 if TYPE_CHECKING:
-    from agentops_ref.agents.run import ToolAgent
     from agentops_ref.wiring import App
 
 NAME = "one_agent"
@@ -30,6 +29,6 @@ KINDS = {
 """Name → what stands in ``agent.kind``."""
 
 
-def one_agent(app: App, kind: Callable[..., ToolAgent]) -> ToolAgent:
+def one_agent(app: App, kind: Callable[..., WithTools]) -> WithTools:
     """Return the agent as one of its classes, over the configured parts."""
     return tool_agent(app, kind, name=NAME)

@@ -21,7 +21,7 @@ COMPILED = "one_agent.dspy.json"
 NO_TOOL = "none"
 
 
-class Decide(dspy.Signature):
+class Decide(dspy.Signature):  # type: ignore[misc]  # dspy has no types
     question: str = dspy.InputField()
     notes: str = dspy.InputField(desc="what the tools returned so far")
     tool: str = dspy.OutputField()
@@ -29,7 +29,7 @@ class Decide(dspy.Signature):
     answer: str = dspy.OutputField(desc="only when no tool is needed any more")
 
 
-class Looking(dspy.Module):
+class Looking(dspy.Module):  # type: ignore[misc]
     """Decide → tool → decide → …, until no tool is wanted."""
 
     def __init__(self, task: str, tools: Sequence[ToolSpec], most: int) -> None:

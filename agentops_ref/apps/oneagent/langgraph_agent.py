@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
+from langchain_core.messages import AIMessage
 from langgraph.errors import GraphRecursionError
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.prebuilt import tools_condition
@@ -14,13 +16,19 @@ from agentops_ref.apps.oneagent import one_agent
 from agentops_ref.wiring import App
 
 
-def ask(state: MessagesState, runtime: Runtime[Run]) -> dict[str, Any]:
-    return {"messages": [runtime.context.ask(state["messages"])]}
+@dataclass(frozen=True)
+class Context:
+    run: Run
 
 
-def call(state: MessagesState, runtime: Runtime[Run]) -> dict[str, Any]:
-    calls = state["messages"][-1].tool_calls
-    return {"messages": [runtime.context.call(one) for one in calls]}
+def ask(state: MessagesState, runtime: Runtime[Context]) -> dict[str, Any]:
+    return {"messages": [runtime.context.run.ask(state["messages"])]}
+
+
+def call(state: MessagesState, runtime: Runtime[Context]) -> dict[str, Any]:
+    said = state["messages"][-1]
+    assert isinstance(said, AIMessage)
+    return {"messages": [runtime.context.run.call(one) for one in said.tool_calls]}
 
 
 class GraphAgent(ToolAgent):
@@ -28,23 +36,23 @@ class GraphAgent(ToolAgent):
 
     def __init__(self, **parts: Any) -> None:
         super().__init__(**parts)
-        graph = StateGraph(MessagesState, context_schema=Run)
+        graph: Any = StateGraph(MessagesState, context_schema=Context)
         graph.add_node("model", ask)
         graph.add_node("tools", call)
         graph.add_edge(START, "model")
         graph.add_conditional_edges("model", tools_condition)
         graph.add_edge("tools", "model")
-        self.graph = graph.compile()
+        self.graph: Any = graph.compile()
 
     def solve(self, run: Run, question: str) -> str:
         asked = {"messages": self.prompt.messages(question=question)}
         # A model call and its tools are two steps of the graph.
         bound = {"recursion_limit": 2 * self.max_steps}
         try:
-            state = self.graph.invoke(asked, bound, context=run)
+            state = self.graph.invoke(asked, bound, context=Context(run))
         except GraphRecursionError as error:
             raise OutOfSteps(self.max_steps) from error
-        return state["messages"][-1].text
+        return str(state["messages"][-1].text)
 
 
 def agent(app: App) -> ToolAgent:

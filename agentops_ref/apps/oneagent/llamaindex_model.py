@@ -18,6 +18,7 @@ from langchain_core.messages import (
     ToolCall,
     ToolMessage,
 )
+from llama_index.core.base.llms.types import TextBlock, ToolCallBlock
 from llama_index.core.llms import (
     ChatMessage,
     ChatResponse,
@@ -28,7 +29,6 @@ from llama_index.core.llms import (
     MessageRole,
 )
 from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
-from llama_index.core.base.llms.types import TextBlock, ToolCallBlock
 from pydantic import PrivateAttr
 
 from agentops_ref.agents.run import Run
@@ -94,5 +94,8 @@ def as_langchain(message: ChatMessage) -> BaseMessage:
 
 def tool_calls(message: ChatMessage) -> list[ToolCall]:
     """Return the tools that a message calls."""
-    blocks = [block for block in message.blocks if isinstance(block, ToolCallBlock)]
-    return [ToolCall(name=b.tool_name, args=b.tool_kwargs, id=b.tool_call_id) for b in blocks]
+    return [
+        ToolCall(name=block.tool_name, args=block.tool_kwargs, id=block.tool_call_id)
+        for block in message.blocks
+        if isinstance(block, ToolCallBlock) and isinstance(block.tool_kwargs, dict)
+    ]
