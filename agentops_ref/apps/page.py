@@ -31,6 +31,20 @@ def texts(frame: DataFrame) -> Styler:
     return frame.style.set_table_styles([{"selector": "th, td", "props": look}])
 
 
+def listing(text: str, language: str) -> None:
+    """Show a text as the page shows code of that language."""
+    from IPython import display as shown
+
+    shown.display(shown.Markdown(f"```{language}\n{text.strip()}\n```"))  # type: ignore[no-untyped-call]
+
+
+def source(*things: Any) -> None:
+    """Show the Python source of classes and functions."""
+    import inspect
+
+    listing("\n\n\n".join(inspect.getsource(thing).strip() for thing in things), "python")
+
+
 def figure_style() -> None:
     """Draw what pyplot draws in grey on nothing, so that it suits a light and a dark page."""
     import matplotlib.pyplot as plt

@@ -14,7 +14,7 @@ Imports neither agents nor ETL; MLflow, matplotlib, rich and numpy are imported 
 from agentops_ref.evals.cases import cases_digest, check_cases, load_cases, select
 from agentops_ref.evals.gate import Verdict, verdict
 from agentops_ref.evals.matching import states
-from agentops_ref.evals.plots import plot_slices
+from agentops_ref.evals.plots import plot_comparisons, plot_slices
 from agentops_ref.evals.report import (
     describe,
     describe_comparison,
@@ -63,6 +63,7 @@ __all__ = [
     "measure_retrieval",
     "paired_bootstrap",
     "pass_hat_k",
+    "plot_comparisons",
     "plot_slices",
     "plot_stages",
     "proportion_interval",

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from agentops_ref.errors import MissingExtra
-from agentops_ref.evals.result import ALL, EvalResult
+from agentops_ref.evals.result import ALL, Comparison, EvalResult
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -61,6 +61,25 @@ def plot_slices(
         figure.legend(
             frameon=False, labelcolor=INK, loc="outside upper right", ncols=len(results), fontsize=8
         )
+    return figure
+
+
+def plot_comparisons(comparisons: Mapping[str, Comparison], *, base: str) -> Figure:
+    """Draw the difference of each evaluation to the one named ``base``, with its interval.
+
+    Its text equivalent is `agentops_ref.evals.report.describe_comparison` of each.
+    """
+    figure, axes = _blank()
+    figure.set_size_inches(6.4, 0.9 + 0.34 * len(comparisons))
+    for at, one in enumerate(comparisons.values()):
+        axes.plot([one.difference.low, one.difference.high], [at, at], color=COLOURS[0])
+        axes.plot(one.difference.mean, at, MARKERS[0], color=COLOURS[0], markersize=6)
+    axes.axvline(0, color=INK, linewidth=1)
+    axes.set_yticks(range(len(comparisons)), list(comparisons))
+    axes.set_ylim(len(comparisons) - 0.5, -0.5)
+    axes.xaxis.set_major_formatter(lambda share, _: f"{share:+.0%}")
+    scorer = next(iter(comparisons.values())).scorer.replace("_", " ")
+    axes.set_xlabel(f"{scorer}, difference to {base} with its 95% interval")
     return figure
 
 

@@ -7,8 +7,9 @@ it its name in YAML.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from agentops_ref.errors import ConfigError, nearest
 from agentops_ref.records import Answer
@@ -20,8 +21,11 @@ if TYPE_CHECKING:
     from agentops_ref.agents.chain import Agent
     from agentops_ref.agents.memory.build import Memory
     from agentops_ref.agents.request import Request
+    from agentops_ref.agents.run import ToolAgent
     from agentops_ref.agents.tools import Registry
     from agentops_ref.tracing import Tracer
+
+WithTools = TypeVar("WithTools", bound="ToolAgent")
 
 
 class Agents(Index, Tables):
@@ -109,24 +113,34 @@ def chain(app: Agents, *, prompt: str = "") -> Agent:
     )
 
 
+def tool_agent(
+    app: Agents, kind: Callable[..., WithTools], *, name: str, prompt: str = "", **more: Any
+) -> WithTools:
+    """Return an agent with tools, for any class of them.
+
+    ``name`` is its entry in ``agent.allow``, and in ``agent.prompts`` unless a file is given.
+    """
+    agent = app.config.agent
+    return kind(
+        name=name,
+        registry=app.tools,
+        model=app.chat,
+        prompt=app.prompt_file(prompt) if prompt else app.prompt_of(name),
+        usage_of=app.usage_of,
+        context_chars=agent.context_chars,
+        min_support=agent.min_support,
+        max_steps=agent.max_steps,
+        tracer=app.tracer,
+        **more,
+    )
+
+
 def tool_loop(
     app: Agents, *, name: str = "tools", prompt: str = "", look_first: bool = False
 ) -> Agent:
     from agentops_ref.agents.loop import ToolLoop
 
-    agent = app.config.agent
-    return ToolLoop(
-        name=name,
-        registry=app.tools,
-        model=app.chat,
-        prompt=app.prompt_file(prompt or agent.prompts["tools"]),
-        usage_of=app.usage_of,
-        context_chars=agent.context_chars,
-        min_support=agent.min_support,
-        max_steps=agent.max_steps,
-        look_first=look_first,
-        tracer=app.tracer,
-    )
+    return tool_agent(app, ToolLoop, name=name, prompt=prompt, look_first=look_first)
 
 
 def direct(app: Agents, kind: str = "llm") -> Agent:

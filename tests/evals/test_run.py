@@ -19,6 +19,7 @@ from agentops_ref.evals import (
     describe_comparison,
     evaluate,
     failure_list,
+    plot_comparisons,
     plot_slices,
     slice_table,
     verdict,
@@ -267,3 +268,9 @@ def test_the_figure_suits_light_and_dark_pages(result: EvalResult, tmp_path: Pat
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert labels == ["all (4)", "value (3)", "unanswerable (1)"]
     figure.savefig(tmp_path / "slices.png")
+    compared = {"b": compare(result, result, np.random.default_rng(1))}
+    figure = plot_comparisons(compared, base="a")
+    assert figure.patch.get_alpha() == 0
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["b"]
+    assert figure.axes[0].get_xlabel() == "correct, difference to a with its 95% interval"
+    figure.savefig(tmp_path / "comparisons.png")

@@ -14,8 +14,8 @@ GRACE = 2.0
 """Seconds that a coroutine which was cancelled has for putting things in order."""
 
 
-def run(work: Coroutine[Any, Any, T], seconds: float) -> T:
-    """Run a coroutine in the background loop and wait for it.
+def run(work: Coroutine[Any, Any, T], seconds: float | None = None) -> T:
+    """Run a coroutine in the background loop and wait for it; by default as long as it takes.
 
     Raises
     ------
@@ -24,8 +24,10 @@ def run(work: Coroutine[Any, Any, T], seconds: float) -> T:
     """
     waiting = asyncio.run_coroutine_threadsafe(asyncio.wait_for(work, seconds), _loop())
     try:
-        return waiting.result(seconds + GRACE)
+        return waiting.result(None if seconds is None else seconds + GRACE)
     except TimeoutError:
+        if seconds is None:  # the work's own
+            raise
         waiting.cancel()
         raise TimeoutError(f"no answer within {seconds:g} seconds") from None
 
