@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from agentops_ref.agents.chain import UsageOf, generate, says, who_answered
+from agentops_ref.agents.chain import UsageOf, format_context, generate, says, who_answered
 from agentops_ref.agents.citations import Draft, cite, strip_markers
 from agentops_ref.agents.prompts import Prompt
 from agentops_ref.agents.request import Request
@@ -59,7 +59,7 @@ class ToolLoop:
         offered = [spec.as_function() for spec in self.registry.specs(self.name)]
         model: Any = self.model.bind_tools(offered)
         first = self.model.bind_tools(offered, tool_choice="any") if self.look_first else model
-        messages = self.prompt.messages(question=question)
+        messages = self.prompt.messages(question="\n".join([question, *tools.known]))
         usage, name, text, problem = Usage(), "", "", ""
         with self.tracer.span(self.name, "AGENT", {"question": question}) as span:
             started = time.perf_counter()
@@ -122,7 +122,10 @@ class _Tools:
         self._made: set[str] = set()
         specs = loop.registry.specs(loop.name)
         self._writes = {spec.name for spec in specs if spec.effect == "write"}
-        self.shown: list[Hit] = []
+        told, known = format_context(request.known if loop.prompt.known else ())
+        self.known = [loop.prompt.known, told] if known else []
+        """What is known of those whom the question concerns, as lines of the prompt."""
+        self.shown: list[Hit] = list(known)
         self.steps: list[Step] = []
         self.done: list[str] = []
         """What was written, as the tools tell it."""
