@@ -87,7 +87,7 @@ def _local(chat: ChatConfig, weights: Path, prompts: Path) -> BaseChatModel:
         threads=chat.threads,
         tool_prompt=_tool_prompt(prompts),
         digest=chat.digest,
-        cache_prompt=chat.options.get("cache_prompt", False),
+        cache_prompt=chat.options.get("cache_prompt", True),
     )
 
 

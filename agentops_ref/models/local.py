@@ -8,9 +8,11 @@ schema, or a reply, and nothing else.
 from __future__ import annotations
 
 import queue
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -24,6 +26,7 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import PrivateAttr
 
 from agentops_ref.errors import ContextOverflow, ModelError, OperatorError
+from agentops_ref.models.prefix import Prefixes
 from agentops_ref.models.problems import missing
 from agentops_ref.models.store import machine_lock
 from agentops_ref.models.stream import as_chunk
@@ -76,6 +79,8 @@ class LlamaServer:
         # By default each prompt's state is kept in memory, up to 8 GiB, some 17 MB an answer.
         parameters.cache_ram_mib = 0
         parameters.n_ctx_checkpoints = 0
+        self._folder = tempfile.TemporaryDirectory(prefix="agentops-prefixes-")
+        parameters.slot_save_path = f"{self._folder.name}/"
         try:
             self._server = xllamacpp.Server(parameters)
         except RuntimeError as error:
@@ -83,11 +88,17 @@ class LlamaServer:
                 f"cannot load {file}: {error}; run: agentops models pull"
             ) from error
         self._one_at_a_time = threading.Lock()
+        self._prefixes = Prefixes(
+            self._server.handle_chat_completions, self._slot, Path(self._folder.name)
+        )
 
     def ask(self, request: Request, on_event: OnEvent | None = None) -> Any:
         with self._one_at_a_time:
             try:
                 with machine_lock("llama"):
+                    if request["cache_prompt"]:
+                        system = request["messages"][0]["content"]
+                        request["cache_prompt"] = self._prefixes.put_back(system)
                     if on_event is None:
                         return self._server.handle_chat_completions(request)
                     return self._server.handle_chat_completions(request, on_event)
@@ -95,13 +106,21 @@ class LlamaServer:
                 time.sleep(HANDOVER)  # who waits looks every 20 ms; else it might wait for ever
 
     def count(self, messages: list[dict[str, str]]) -> int:
-        # The tokenizer is reached over the server's loopback port only; nothing is generated.
+        prompt = self._client.post("/apply-template", json={"messages": messages}).json()["prompt"]
+        asked = {"content": prompt, "add_special": True, "parse_special": True}
+        return len(self._client.post("/tokenize", json=asked).json()["tokens"])
+
+    def _slot(self, action: str, file: str) -> None:
+        done = self._client.post(f"/slots/0?action={action}", json={"filename": file})
+        if done.status_code != 200:
+            raise OSError(f"cannot {action} a prompt's state: {done.text[:200]}")
+
+    @cached_property
+    def _client(self) -> Any:
+        # Tokenizer and states are reached over the server's loopback port only.
         import httpx
 
-        with httpx.Client(base_url=self._server.listening_address, trust_env=False) as client:
-            prompt = client.post("/apply-template", json={"messages": messages}).json()["prompt"]
-            asked = {"content": prompt, "add_special": True, "parse_special": True}
-            return len(client.post("/tokenize", json=asked).json()["tokens"])
+        return httpx.Client(base_url=self._server.listening_address, trust_env=False, timeout=60)
 
 
 _servers: dict[tuple[str, int, int], Server] = {}
@@ -148,14 +167,8 @@ class LocalChat(BaseChatModel):
     model_name: str
     digest: str | None = None
     """SHA-256 that the weights must have; None takes the file as it is."""
-    cache_prompt: bool = False
-    """Read what two prompts share at their start only once.
-
-    Faster where steps share a long history. But what is read from the cache was computed in other
-    batches, whose sums round otherwise, and at temperature 0 one rounding can change the answer:
-    it then depends on what was asked before. The same question gave three answers so, and always
-    the same one without. Recordings need the latter.
-    """
+    cache_prompt: bool = True
+    """Read the system message only once in a process; see `agentops_ref.models.prefix`."""
     _server: Server | None = PrivateAttr(default=None)
 
     @property
@@ -191,7 +204,8 @@ class LocalChat(BaseChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         started = time.perf_counter()
-        response = self._checked(self._call(self._request(messages, stop, kwargs)))
+        request = self._request(messages, stop, kwargs)
+        response = self._checked(self._call(request))
         choice = response["choices"][0]
         text = choice["message"].get("content") or ""
         cut = choice["finish_reason"] == "length"
@@ -203,6 +217,7 @@ class LocalChat(BaseChatModel):
             response_metadata=self._metadata(
                 "tool_calls" if calls else choice["finish_reason"],
                 started,
+                request,
                 response.get("timings"),
             ),
         )
@@ -234,7 +249,7 @@ class LocalChat(BaseChatModel):
             message=AIMessageChunk(
                 content="",
                 usage_metadata=_usage(usage) if usage else None,
-                response_metadata=self._metadata(finish_reason, started),
+                response_metadata=self._metadata(finish_reason, started, request),
             )
         )
 
@@ -242,12 +257,14 @@ class LocalChat(BaseChatModel):
         self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
     ) -> Request:
         tools = _offered(kwargs)
+        told = wire_messages(messages, tools, self.tool_prompt)
+        cached = kwargs.get("cache_prompt", self.cache_prompt)
         request: Request = {
-            "messages": wire_messages(messages, tools, self.tool_prompt),
+            "messages": told,
             "temperature": kwargs.get("temperature", self.temperature),
             "seed": kwargs.get("seed", self.seed),
             "max_tokens": kwargs.get("max_tokens", self.max_output_tokens),
-            "cache_prompt": self.cache_prompt,
+            "cache_prompt": bool(cached and told and told[0]["role"] == "system"),
         }
         if stop:
             request["stop"] = stop
@@ -334,7 +351,11 @@ class LocalChat(BaseChatModel):
         raise ModelError(f"{self.model_name} refused the request: {why}")
 
     def _metadata(
-        self, finish_reason: str, started: float, timings: dict[str, Any] | None = None
+        self,
+        finish_reason: str,
+        started: float,
+        request: Request,
+        timings: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
         """What is told of an answer; the model's own time leaves out waiting for one's turn."""
         seconds = time.perf_counter() - started
@@ -345,6 +366,7 @@ class LocalChat(BaseChatModel):
             "finish_reason": finish_reason,
             "answered": "live",
             "live_seconds": round(seconds, 3),
+            "cached_prompt": request["cache_prompt"],
         }
 
 

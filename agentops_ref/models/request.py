@@ -122,6 +122,8 @@ def as_answer(message: AIMessage) -> dict[str, Any]:
         "live_seconds": metadata["live_seconds"],
         "recorded_on": datetime.datetime.now(datetime.UTC).date().isoformat(),
     }
+    if metadata.get("cached_prompt"):
+        record["cached_prompt"] = True
     if parsed is not None:
         record["parsed"] = (
             parsed.model_dump(mode="json") if hasattr(parsed, "model_dump") else parsed

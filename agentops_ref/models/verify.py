@@ -16,6 +16,7 @@ import numpy as np
 
 from agentops_ref.errors import OperatorError
 from agentops_ref.models.factory import chat_model, embedding_model, ocr_model
+from agentops_ref.models.local import LocalChat
 from agentops_ref.models.recording import RecordedChat, RecordedEmbeddings, RecordedOcr
 from agentops_ref.models.request import messages_of, restored
 from agentops_ref.models.store import damaged
@@ -137,6 +138,8 @@ def _asked_again(chat: RecordedChat, file: Path, found: dict[str, Any]) -> tuple
         name for name, value in chat.parameters.items() if model.get(name) == value
     }
     other = {name: value for name, value in model.items() if name not in as_configured}
+    if isinstance(chat.live, LocalChat):  # rounding depends on it: ask as it was asked
+        other["cache_prompt"] = found["response"].get("cached_prompt", False)
     result = chat._generate(asked, stop, None, **(other | request))
     return _told(restored(found, chat.model_name, file)), _told(result.generations[0].message)
 

@@ -57,22 +57,28 @@ def test_what_is_sent() -> None:
             "temperature": 0.0,
             "seed": 7,
             "max_tokens": 50,
-            "cache_prompt": False,
+            "cache_prompt": True,
             "stop": ["END"],
         }
     ]
 
 
-def test_the_prompt_cache_is_off_unless_wanted(tmp_path: Path) -> None:
+def test_instructions_are_read_once_unless_that_is_not_wanted(tmp_path: Path) -> None:
     from agentops_ref.config import shipped_config_dir
     from agentops_ref.models import factory
 
     prompts = shipped_config_dir() / "prompts"
     made = [
         factory._local(settings(options=options).chat, tmp_path, prompts)
-        for options in ({}, {"cache_prompt": True})
+        for options in ({}, {"cache_prompt": False})
     ]
-    assert [model.cache_prompt for model in made if isinstance(model, LocalChat)] == [False, True]
+    assert [model.cache_prompt for model in made if isinstance(model, LocalChat)] == [True, False]
+
+
+def test_without_instructions_there_is_nothing_to_keep() -> None:
+    server = FakeServer()
+    told = local_chat(server).invoke("say a").response_metadata
+    assert (server.asked[0]["cache_prompt"], told["cached_prompt"]) == (False, False)
 
 
 def test_sampling_can_be_changed_for_one_call() -> None:
