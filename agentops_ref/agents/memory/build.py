@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,8 @@ class Memory:
         Resolves a relative path of the configuration.
     load
         Import path ``module:attribute`` → object.
+    clock
+        The time, in UTC; as an attribute it can be set later.
     concerned
         Chooses those whom a question names, whose facts are recalled too; see `Recall`.
     """
@@ -60,7 +62,7 @@ class Memory:
         self._concerned = concerned
         self.settings = settings
         self._chat, self._embeddings, self._prompts = chat, embeddings, prompts
-        self._path, self._load, self._clock = path, load, clock
+        self._path, self._load, self.clock = path, load, clock
         self._usage_of, self._tracer = usage_of, tracer
 
     @cached_property
@@ -86,7 +88,7 @@ class Memory:
     @cached_property
     def facts(self) -> FactStore:
         """Long-term memory."""
-        return fact_store(self.database, self._embeddings, clock=self._clock)
+        return fact_store(self.database, self._embeddings, clock=self._now)
 
     @cached_property
     def standalone(self) -> Standalone:
@@ -120,7 +122,7 @@ class Memory:
             keep_vague=settings.keep_vague,
             dates=settings.dates,
             most=settings.most,
-            clock=self._clock,
+            clock=self._now,
         )
 
     @cached_property
@@ -177,6 +179,9 @@ class Memory:
         """Close what was opened."""
         if "database" in self.__dict__:
             self.database.close()
+
+    def _now(self) -> datetime:
+        return self.clock()
 
     def _ask(self, prompt: str) -> Ask:
         loaded = load_prompt(self._prompts(prompt), prompt)

@@ -33,7 +33,7 @@ from agentops_ref.agents.memory.trim import Count, trimmed
 from agentops_ref.agents.request import Request
 from agentops_ref.agents.specialists import OURS
 from agentops_ref.errors import AgentOpsError
-from agentops_ref.records import Answer, Citation
+from agentops_ref.records import Answer, Citation, Step
 
 log = logging.getLogger(__name__)
 _KEPT = "answer"
@@ -136,13 +136,14 @@ class Conversation:
         return {"question": standing.text, "usage": standing.usage}
 
     def _reply(self, state: ConversationState, runtime: Runtime[Request]) -> ConversationState:
-        question, request = state["question"], runtime.context
+        question, said = state["question"], state["messages"][-1].text
+        request = runtime.context
         if self._recall is not None:
             request = dataclasses.replace(request, known=self._recall(question, request))
         answer = self._agent(question, request=request)
-        if request.known:
-            steps = (recalled_step(request.known), *answer.steps)
-            answer = dataclasses.replace(answer, steps=steps)
+        steps = [Step("memory", "question", question)] if question != said else []
+        steps += [recalled_step(request.known)] if request.known else []
+        answer = dataclasses.replace(answer, steps=(*steps, *answer.steps))
         return {
             "messages": [_message(answer)],
             "reply": answer,

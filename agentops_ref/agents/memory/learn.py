@@ -207,21 +207,22 @@ class Learner:
     def _end(self, attribute: str, until: str, message: str, now: datetime) -> datetime | None:
         """Return when a fact ends: the day after the last one that was named, else as configured.
 
-        A date that does not stand in the message, or is over, was not said.
+        A date that does not stand in the message, in whatever form, or is over, was not said.
         """
-        if until and stands(until, message):
-            for day in self._dates_in(until):
-                end = day.replace(tzinfo=UTC) + timedelta(days=1)
-                if end > now:
-                    return end
+        said = set(self._dates_in(message)) if until else set()
+        for day in self._dates_in(until):
+            end = day.replace(tzinfo=UTC) + timedelta(days=1)
+            if day in said and end > now:
+                return end
         lasts = self._attributes[attribute].lasts
         return None if lasts is None else now + lasts
 
     def _dates_in(self, text: str) -> Iterator[datetime]:
         """Yield the dates of a text, such as "until 20 March 2026", last one first."""
-        words = text.strip(" .,;:!").split()
+        words = [word.strip(" .,;:!?()") for word in text.split()]
+        longest = max((len(one.split()) for one in self._dates), default=0)
         for end in range(len(words), 0, -1):
-            for start in range(end):
+            for start in range(max(0, end - longest), end):
                 for one in self._dates:
                     with suppress(ValueError):
                         yield datetime.strptime(" ".join(words[start:end]), one)

@@ -129,7 +129,8 @@ def test_a_short_answer_is_understood_from_the_question() -> None:
         ("20 March 2026", 19),  # from the 2nd at 9 to the end of the 20th
         ("until 20 March 2026.", 19),
         ("from 1 March 2026 until 20 March 2026", 19),
-        ("2026-03-20", 365),  # does not stand in the message like that
+        ("2026-03-20", 19),  # the date that stands there, in another form
+        ("2026-03-21", 365),  # does not stand there in any form
         ("20 March 2027", 365),  # does not stand there at all
         ("the 20th", 365),
         ("1 March 2026", 365),  # is over
