@@ -477,7 +477,15 @@ class AttributeConfig(_Section):
         return [_pattern(one) for one in value]
 
 
+class RecallConfig(_Section):
+    k: int = Field(ge=0)
+    chars: int = Field(gt=0)
+    min_score: float = Field(ge=-1, le=1)
+
+
 class FactsConfig(_Section):
+    learn: bool
+    recall: RecallConfig
     prompt: str
     attributes: list[AttributeConfig]
     vague: list[str] = Field(min_length=1)

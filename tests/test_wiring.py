@@ -109,3 +109,45 @@ def test_readers_stay_on_a_pinned_version(app: App, tmp_path: Path) -> None:
     assert (pinned.index.version, pinned.sink.version) == (1, 2)
     with pytest.raises(OperatorError, match="version 7"):
         _ = on_disk(**{"etl.sink.pin": 7}).index
+
+
+def test_what_is_known_of_a_named_units_customer_is_recalled(tmp_path: Path) -> None:
+    from datetime import UTC, datetime
+
+    from agentops_ref.agents.memory import FactSource, new_fact
+    from agentops_ref.agents.request import Request
+
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "torque.md").write_text("# Torque\n\nThe flare nut takes 18 Nm.\n")
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / "installations.csv").write_text(
+        "serial_number,tenant,customer_id\nNL8-1,torvik,C1\nNL8-2,elvedal,C2\n"
+    )
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "base.yaml").write_text(
+        "models: {mode: scripted}\npaths: {state: state, cache: cache}\n"
+        "etl: {source: {root: docs}, tables: {root: tables}}\n"
+    )
+    app = build(load_config(tmp_path / "config", environ={}))
+    source, said = FactSource("t", "m", "technician T1"), datetime(2026, 3, 2, tzinfo=UTC)
+    app.memory.facts.tell(
+        new_fact(
+            tenant=tenant,
+            subject=subject,
+            attribute="animals",
+            text=f"A dog at {subject}.",
+            source=source,
+            learned_at=said,
+        )
+        for tenant, subject in [("torvik", "customer C1"), ("elvedal", "customer C2")]
+    )
+
+    def found(question: str, tenant: str = "torvik") -> list[str]:
+        return [h.chunk.text for h in app.memory.recall(question, Request(tenant=tenant))]
+
+    assert found("Is there a dog at NL8-1?") == []  # no tables yet
+    app.sync_tables()
+    assert found("Is there a dog at NL8-1?") == ["A dog at customer C1."]
+    assert found("Is there a dog at NL8-2?") == []
+    assert found("Is there a dog at nl8-2?", "elvedal") == ["A dog at customer C2."]
+    app.memory.close()

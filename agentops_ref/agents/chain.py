@@ -43,18 +43,18 @@ UsageOf = Callable[["BaseMessage"], Usage]
 
 
 def format_context(
-    hits: Sequence[Hit], limit: int, *, start: int = 1
+    hits: Sequence[Hit], limit: int | None = None, *, start: int = 1
 ) -> tuple[str, tuple[Hit, ...]]:
     """Number the excerpts from ``start``, best first, until ``limit`` characters are used.
 
-    The first excerpt is always shown. Returns the text and the hits that are in it, so that a
-    marker can only ever point to what the model has really seen.
+    The first excerpt is always shown; without a limit, all are. Returns the text and the hits that
+    are in it, so that a marker can only ever point to what the model has really seen.
     """
     lines: list[str] = []
     used = 0
     for hit in hits:
         line = f"[{start + len(lines)}] {hit.chunk.context}: {hit.chunk.text}"
-        if lines and used + len(line) > limit:
+        if limit is not None and lines and used + len(line) > limit:
             break
         lines.append(line)
         used += len(line)
@@ -88,7 +88,9 @@ class Chain:
                     "the search", lambda: self.search(question, filters=request.filters)
                 )
                 found.outputs([document_of(hit) for hit in hits])
-            context, shown = format_context(hits, self.context_chars)
+            excerpts, shown = format_context(hits, self.context_chars)
+            facts, known = format_context(request.known, start=len(shown) + 1)
+            context, shown = "\n".join(filter(None, (excerpts, facts))), shown + known
             if not shown:
                 answer = Answer(
                     text=self.prompt.reply,

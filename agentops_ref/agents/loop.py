@@ -22,7 +22,7 @@ class ToolLoop(ToolAgent):
         self.look_first = look_first
 
     def solve(self, run: Run, question: str) -> str:
-        messages = self.prompt.messages(question=question)
+        messages = self.prompt.messages(question="\n".join([question, *run.known]))
         model: Any = run.model
         if self.look_first:
             model = self.model.bind_tools(run.offered, tool_choice="any")

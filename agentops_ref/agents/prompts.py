@@ -3,6 +3,7 @@
 ---
 abstain: NOT IN THE DOCUMENTS     # what the model says when it cannot answer
 reply: I could not find this.     # what the user is told then
+known: What people said of them:  # stands above facts of long-term memory, see `Prompt.known`
 ---
 ## system
 ...
@@ -40,6 +41,8 @@ class Prompt:
     abstain: str
     reply: str
     digest: str
+    known: str = ""
+    """What an agent with tools says above the facts that it shows; without it, it shows none."""
     structured: bool = False
     """Whether the model is to answer as JSON: which excerpt, its words, the answer."""
 
@@ -80,5 +83,6 @@ def load_prompt(folder: Path, name: str) -> Prompt:
         str(header.get("abstain", "")),
         str(header.get("reply", "")),
         digest,
+        str(header.get("known", "")),
         header.get("format") == "json",
     )

@@ -12,6 +12,9 @@ from typing import Any
 from uuid import uuid4
 
 from agentops_ref.agents.limits import Allowance, Limits
+from agentops_ref.records import Chunk, Hit
+
+_PLAIN = ("tenant", "user", "thread", "subjects", "id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,10 @@ class Request:
     user: str = ""
     thread: str = ""
     """The conversation that the question belongs to; empty for a single one."""
+    subjects: tuple[str, ...] = ()
+    """Whom it is about, for example "customer C1001"; what is known of them may be shown."""
+    known: tuple[Hit, ...] = ()
+    """Facts of long-term memory, which an agent shows to its model as it shows excerpts."""
     id: str = field(default_factory=lambda: uuid4().hex)
 
     def as_json(self) -> dict[str, Any]:
@@ -34,7 +41,8 @@ class Request:
         return {
             "limits": asdict(self.limits.rest()),
             "filters": None if self.filters is None else dict(self.filters),
-            **{name: getattr(self, name) for name in ("tenant", "user", "thread", "id")},
+            "known": [asdict(hit) for hit in self.known],
+            **{name: getattr(self, name) for name in _PLAIN},
         }
 
     @classmethod
@@ -48,6 +56,9 @@ class Request:
         """
         given = dict(value)
         limits = Limits(Allowance(**given.pop("limits", None) or {}))
+        known = [dict(hit) for hit in given.pop("known", ())]
+        given["known"] = tuple(Hit(Chunk(**hit.pop("chunk")), **hit) for hit in known)
+        given["subjects"] = tuple(given.pop("subjects", ()))
         return cls(limits=limits, **given)
 
     def within(self, allowance: Allowance) -> Request:

@@ -15,7 +15,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from agentops_ref.agents.chain import UsageOf, generate, says, who_answered
+from agentops_ref.agents.chain import UsageOf, format_context, generate, says, who_answered
 from agentops_ref.agents.citations import Draft, cite, strip_markers
 from agentops_ref.agents.prompts import Prompt
 from agentops_ref.agents.request import Request
@@ -115,7 +115,10 @@ class Run:
         self.offered = [spec.as_function() for spec in specs]
         """The tools, in the form in which chat models are offered them."""
         self.usage, self.model_name = Usage(), ""
-        self.shown: list[Hit] = []
+        told, known = format_context(request.known if agent.prompt.known else ())
+        self.known = [agent.prompt.known, told] if known else []
+        """What is known of those whom the question concerns, as lines of the prompt."""
+        self.shown: list[Hit] = list(known)
         self.steps: list[Step] = []
         self.done: list[str] = []
         """What was written, as the tools tell it."""

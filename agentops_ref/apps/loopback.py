@@ -1,6 +1,7 @@
-"""A web server on loopback for a chapter's cells: it keeps what is posted and serves a few files.
+"""Web servers on loopback for a chapter's cells and for tests.
 
-A server that says "not now" a set number of times is how a retry can be seen at work.
+`Loopback` keeps what is posted and serves a few files; a server that says "not now" a set number of
+times is how a retry can be seen at work. `JsonService` is what stands for somebody else's API.
 """
 
 from __future__ import annotations
@@ -8,10 +9,10 @@ from __future__ import annotations
 import json
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 
 class _Quiet(ThreadingHTTPServer):
@@ -96,5 +97,76 @@ class Loopback:
                 self.end_headers()
                 if self.command != "HEAD":
                     self.wfile.write(body)
+
+        return Handler
+
+
+class Asked(NamedTuple):
+    """A request that a service got."""
+
+    method: str
+    path: str
+    """With its query, as it was sent."""
+    headers: Mapping[str, str]
+    """By name in small letters."""
+    body: Any
+    """Parsed as JSON; None without one."""
+
+
+class JsonService:
+    """A service that answers each request with what a function says of it.
+
+    Parameters
+    ----------
+    answer
+        Returns status and JSON, or a text; None hangs up.
+    """
+
+    def __init__(self, answer: Callable[[Asked], tuple[int, Any] | None]) -> None:
+        self._answer = answer
+        self._server = _Quiet(("127.0.0.1", 0), self._handler())
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def close(self) -> None:
+        """Take no more requests."""
+        self._server.shutdown()
+        self._server.server_close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            wbufsize = -1
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+            def _do(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                asked = Asked(self.command, self.path, headers, json.loads(body) if body else None)
+                answered = outer._answer(asked)
+                if answered is None:
+                    self.close_connection = True
+                    return
+                status, told = answered
+                data = (told if isinstance(told, str) else json.dumps(told)).encode()
+                kind = "text/plain" if isinstance(told, str) else "application/json"
+                self.send_response(status)
+                self.send_header("Content-Type", kind)
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            do_GET = do_POST = _do  # noqa: N815
 
         return Handler

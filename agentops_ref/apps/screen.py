@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from agentops_ref.errors import about, printable
@@ -11,6 +12,7 @@ from agentops_ref.records import Answer, Element, Hit, SyncReport
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from agentops_ref.agents.memory import Fact
     from agentops_ref.apps.tour import Step
     from agentops_ref.etl import AuditReport, IndexVersion, Plan
     from agentops_ref.etl.summary import Summaries
@@ -45,7 +47,7 @@ def answer(out: Console, given: Answer) -> None:
         out.print(f"  [yellow]{escape(given.problem)}[/]")
     spent = given.usage
     out.print(
-        f"[dim]{given.model}; {spent.input_tokens} + {spent.output_tokens} tokens, "
+        f"[dim]{given.model or 'no model'}; {spent.input_tokens} + {spent.output_tokens} tokens, "
         f"${spent.cost:.6f}, {given.seconds:.2f} s; trace {given.trace_id or 'off'}[/]"
     )
 
@@ -153,6 +155,31 @@ def records(out: Console, found: Sequence[Mapping[str, Any]], none: str) -> None
     for row in found:
         table.add_row(*("" if value is None else escape(str(value)) for value in row.values()))
     out.print(table)
+
+
+def facts(out: Console, found: Sequence[Fact], now: datetime) -> None:
+    """Print what is remembered, by subject; what counts no more is dim."""
+    from rich.markup import escape
+    from rich.padding import Padding
+
+    if not found:
+        out.print("nothing is remembered")
+    of = ("", "")
+    for fact in found:
+        if (fact.tenant, fact.subject) != of:
+            of = (fact.tenant, fact.subject)
+            out.print(f"[bold]{escape(fact.subject)}[/] [dim]({escape(fact.tenant) or '-'})[/]")
+        counts, until = fact.current(now), fact.valid_until
+        state = f"{'until' if counts else 'over since'} {until:%Y-%m-%d}" if until else ""
+        if fact.superseded_by is not None:
+            state = f"superseded by {fact.superseded_by}"
+        vague = " [yellow](vague)[/]" if fact.certainty == "vague" else ""
+        told = f"[cyan]{escape(fact.attribute)}[/]: {escape(fact.text)}{vague}"
+        out.print(Padding(told, (0, 0, 0, 2), expand=False), style="default" if counts else "dim")
+        said = f"{fact.source.said_by}, {fact.learned_at:%Y-%m-%d %H:%M}"
+        notes = [fact.id, said, f"conversation {fact.source.thread or '-'}", state]
+        beside = escape("; ".join(filter(None, notes)))
+        out.print(Padding(beside, (0, 0, 0, 4), expand=False), style="dim")
 
 
 def step(out: Console, done: Step) -> None:

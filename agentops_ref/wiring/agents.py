@@ -75,7 +75,17 @@ class Agents(Index, Tables):
             load=partial(load, "migration"),
             usage_of=self.usage_of,
             tracer=self.tracer,
+            concerned=self._concerned,
         )
+
+    def _concerned(self, question: str, tenant: str) -> list[str]:
+        """Return the customers of the units that a question names; none before there are tables."""
+        from agentops_ref.agents.memory.summary import codes
+        from agentops_ref.agents.tools.records import customers_of
+
+        if "installations" not in self.tables.names():
+            return []
+        return customers_of(self.tables.query, codes(question), tenant)
 
     def prompt_of(self, kind: str) -> Any:
         """Return the prompt of a kind of agent."""

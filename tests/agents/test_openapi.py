@@ -3,134 +3,20 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from agentops_ref.agents.tools import Caller, Registry
 from agentops_ref.agents.tools.openapi import openapi_source
+from agentops_ref.apps.weather import DOCUMENT, WeatherService
 from agentops_ref.settings import OpenApiConfig
-
-DOCUMENT: dict[str, Any] = {
-    "openapi": "3.1.0",
-    "info": {"title": "Weather", "version": "2.0"},
-    "paths": {
-        "/stations/{station}/forecast": {
-            "get": {
-                "operationId": "forecast",
-                "summary": "Forecast for a station.",
-                "parameters": [
-                    {
-                        "name": "station",
-                        "in": "path",
-                        "required": True,
-                        "schema": {"type": "string"},
-                    },
-                    {
-                        "name": "days",
-                        "in": "query",
-                        "schema": {"type": "integer", "minimum": 1, "maximum": 7},
-                    },
-                ],
-                # As documents often are, this one is wrong about the answer: low_c is a number.
-                "responses": {
-                    "200": {
-                        "description": "ok",
-                        "content": {
-                            "application/json": {
-                                "schema": {
-                                    "type": "array",
-                                    "items": {
-                                        "type": "object",
-                                        "properties": {"low_c": {"type": "string"}},
-                                    },
-                                }
-                            }
-                        },
-                    }
-                },
-            }
-        },
-        "/alerts": {
-            "post": {
-                "operationId": "subscribe",
-                "summary": "Subscribe to alerts.",
-                "requestBody": {
-                    "required": True,
-                    "content": {
-                        "application/json": {"schema": {"$ref": "#/components/schemas/Alert"}}
-                    },
-                },
-                "responses": {"201": {"description": "made"}},
-            }
-        },
-    },
-    "components": {
-        "schemas": {
-            "Alert": {
-                "type": "object",
-                "properties": {"station": {"type": "string"}, "below_c": {"type": "number"}},
-                "required": ["station", "below_c"],
-            }
-        }
-    },
-}
-
-
-class Service:
-    def __init__(self) -> None:
-        self.asked: list[tuple[str, str, dict[str, str], Any]] = []
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def _do(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                parts = urlsplit(self.path)
-                headers = {name.lower(): value for name, value in self.headers.items()}
-                outer.asked.append(
-                    (self.command, self.path, headers, json.loads(body) if body else None)
-                )
-                if parts.path == "/openapi.json":
-                    status, told = 200, DOCUMENT
-                elif "nowhere" in parts.path:
-                    status, told = 404, {"detail": "no such station"}
-                elif self.command == "POST":
-                    status, told = 201, {"alert": 7}
-                else:
-                    days = int(parse_qs(parts.query).get("days", ["1"])[0])
-                    status, told = 200, [{"day": n, "low_c": -n} for n in range(days)]
-                data = json.dumps(told).encode()
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
-
-            do_GET = do_POST = _do  # noqa: N815
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
-
-    def close(self) -> None:
-        self.server.shutdown()
-        self.server.server_close()
 
 
 @pytest.fixture
-def service() -> Iterator[Service]:
-    made = Service()
+def service() -> Iterator[WeatherService]:
+    made = WeatherService()
     yield made
     made.close()
 
@@ -144,7 +30,7 @@ def registry_of(service: OpenApiConfig, base: Path = Path()) -> Registry:
 CALLER = Caller("chain", tenant="torvik")
 
 
-def test_operations_are_tools(service: Service) -> None:
+def test_operations_are_tools(service: WeatherService) -> None:
     registry = registry_of(
         OpenApiConfig(name="weather", document=f"{service.url}/openapi.json", url=service.url)
     )
@@ -161,7 +47,7 @@ def test_operations_are_tools(service: Service) -> None:
 
 
 @pytest.mark.parametrize("station", ["..", ".", "../../alerts?", "%2e%2e", "a/../b", "N1#x"])
-def test_a_value_never_leaves_its_place_in_the_path(service: Service, station: str) -> None:
+def test_a_value_never_leaves_its_place_in_the_path(service: WeatherService, station: str) -> None:
     registry = registry_of(
         OpenApiConfig(name="weather", document=f"{service.url}/openapi.json", url=service.url)
     )
@@ -172,7 +58,7 @@ def test_a_value_never_leaves_its_place_in_the_path(service: Service, station: s
         assert path.endswith("/forecast")
 
 
-def test_a_body_is_sent_as_the_document_says(service: Service) -> None:
+def test_a_body_is_sent_as_the_document_says(service: WeatherService) -> None:
     registry = registry_of(
         OpenApiConfig(name="weather", document=f"{service.url}/openapi.json", url=service.url)
     )
@@ -184,7 +70,7 @@ def test_a_body_is_sent_as_the_document_says(service: Service) -> None:
     assert "argument 'below_c' is missing" in missing.text
 
 
-def test_a_refusal_of_the_service_is_told(service: Service) -> None:
+def test_a_refusal_of_the_service_is_told(service: WeatherService) -> None:
     registry = registry_of(
         OpenApiConfig(name="weather", document=f"{service.url}/openapi.json", url=service.url)
     )
@@ -194,7 +80,7 @@ def test_a_refusal_of_the_service_is_told(service: Service) -> None:
 
 
 def test_tenant_and_token_travel_in_headers(
-    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    service: WeatherService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "weather.json").write_text(json.dumps(DOCUMENT))
     monkeypatch.setenv("WEATHER_TOKEN", "secret")
@@ -214,7 +100,7 @@ def test_tenant_and_token_travel_in_headers(
         assert (headers["x-tenant"], headers["authorization"]) == (tenant, "Bearer secret")
 
 
-def test_a_service_that_is_gone_is_a_stated_result(service: Service, tmp_path: Path) -> None:
+def test_a_service_that_is_gone_is_a_stated_result(service: WeatherService, tmp_path: Path) -> None:
     (tmp_path / "weather.json").write_text(json.dumps(DOCUMENT))
     wanted = OpenApiConfig(name="weather", document="weather.json", url=service.url)
     registry = registry_of(wanted, tmp_path)

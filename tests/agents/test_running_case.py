@@ -12,7 +12,14 @@ from typing import Any
 import pytest
 
 from agentops_ref.agents.tools import Caller, Registry
-from agentops_ref.agents.tools.records import LOOKUPS, SHARED, Lookup, RecordTool, record_tools
+from agentops_ref.agents.tools.records import (
+    LOOKUPS,
+    SHARED,
+    Lookup,
+    RecordTool,
+    customers_of,
+    record_tools,
+)
 from agentops_ref.agents.tools.schedule import Schedule
 from agentops_ref.errors import DeveloperError
 from agentops_ref.etl.tables import DeltaTables
@@ -62,6 +69,19 @@ def test_each_lookup_finds_what_the_tables_hold(
     customer = next(r for r in rows("customers") if r["customer_id"] == invoice["customer_id"])
     by_name = records.call("customer_invoices", {"customer": customer["name"].upper()}, caller)
     assert by_name.text == billed.text
+
+
+def test_a_units_customer_is_named_to_its_own_tenant_only(
+    tables: DeltaTables, rows: Callable[[str], list[dict[str, str]]]
+) -> None:
+    units = rows("installations")
+    for tenant in TENANTS:
+        unit = next(row for row in units if row["tenant"] == tenant)
+        asked = [unit["serial_number"].lower(), "E41", "x' or true --"]
+        assert customers_of(tables.query, asked, tenant) == [f"customer {unit['customer_id']}"]
+        for other in {*TENANTS, ""} - {tenant}:
+            assert customers_of(tables.query, asked, other) == []
+    assert customers_of(tables.query, [], "torvik") == []
 
 
 def test_open_work_orders_are_those_of_a_unit_or_all(

@@ -1,4 +1,4 @@
-"""Unity Catalog functions and connections, against the loopback server of `unity`."""
+"""Unity Catalog functions and connections, against the loopback server of `apps.unity`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pydantic import ValidationError
 
 from agentops_ref.agents.tools import Caller, Registry
 from agentops_ref.agents.tools.unity import unity_sources
+from agentops_ref.apps.unity import TOKEN, UnityServer
 from agentops_ref.settings import UnityCatalogConfig
-from tests.agents.unity import TOKEN, UnityServer
 
 CALLER = Caller("chain", tenant="torvik")
 HEAT = {"function": "main.service.heat_demand"}
@@ -31,7 +31,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[UnityServer]:
 def registry_of(server: UnityServer, *functions: dict[str, Any], **more: Any) -> Registry:
     settings = UnityCatalogConfig(
         **{  # type: ignore[arg-type]
-            "host": server.host,
+            "host": server.url,
             "token_env": "LOOPBACK_TOKEN",
             "warehouse": "w1",
             "functions": list(functions),

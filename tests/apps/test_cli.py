@@ -7,13 +7,16 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from agentops_ref.agents.memory import FactSource, fact_store, new_fact, open_database
 from agentops_ref.apps.cli import cli
 from agentops_ref.apps.cli.common import run
 from agentops_ref.models import VerifyReport
+from agentops_ref.testing import HashEmbeddings
 from agentops_ref.wiring import App
 
 Agentops = Callable[..., tuple[int, str, str]]
@@ -110,6 +113,44 @@ def test_a_chat_is_kept_and_goes_on(project: Path) -> None:
     other = chat("Whose is this?\n", "--tenant", "elvedal")
     assert other.returncode == 1
     assert "torvik" not in other.stdout
+
+
+def test_a_chat_recalls_what_is_known_of_its_subject(project: Path) -> None:
+    database = open_database(f"sqlite:///{project}/state/memory.db")
+    source = FactSource("earlier", "m1", "customer")
+    fact_store(database, lambda: HashEmbeddings()).tell(
+        new_fact(
+            tenant=tenant,
+            subject="customer C1001",
+            attribute="access",
+            text=f"The key of {tenant} hangs behind the shed.",
+            source=source,
+            learned_at=datetime(2026, 3, 2, tzinfo=UTC),
+        )
+        for tenant in ("torvik", "elvedal")
+    )
+
+    def chat(*options: str) -> subprocess.CompletedProcess[str]:
+        call = [sys.executable, "-m", "agentops_ref.apps.cli", *options]
+        asked = "Where does the key hang, behind the shed?\n"
+        return subprocess.run(
+            call, cwd=project, input=asked, capture_output=True, text=True, check=False
+        )
+
+    about = ("chat", "--subject", "customer C1001", "--user", "technician T01")
+    found = chat(*about, "--thread", "t9", "--json")
+    assert found.returncode == 0, found.stderr
+    steps = json.loads(found.stdout)["steps"]
+    assert [(s["agent"], s["action"], s["input"]) for s in steps] == [
+        ("memory", "recall", "customer C1001: access")
+    ]
+    assert 'agentops chat --thread t9 --subject "customer C1001"' in found.stderr
+    assert json.loads(chat("chat", "--json").stdout)["steps"] == []
+    named = chat("memory", "forget", "--subject", "customer C1001", "--tenant", "torvik", "--yes")
+    assert "said or shown in conversations that are kept: earlier, t9" in named.stdout
+    assert json.loads(chat(*about, "--json").stdout)["steps"] == []
+    quoted = json.loads(chat(*about, "--json", "--tenant", "17").stdout)
+    assert quoted["steps"] == []
 
 
 def test_ask_answers_with_a_citation_and_a_trace(project: Path) -> None:

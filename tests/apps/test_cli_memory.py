@@ -81,6 +81,7 @@ def test_show_lists_facts_with_their_history(agentops: Agentops) -> None:
     old, new = facts(agentops, "--subject", WHO)
     assert old["superseded_by"] == new["id"]
     assert f"superseded by {new['id']}" in out
+    assert "customer, 2026-03-01 00:00; conversation t1" in out
     assert new["learned_at"] == "2026-03-02T00:00:00+00:00"
     assert len(facts(agentops)) == 4
     assert len(facts(agentops, "--tenant", "elvedal")) == 1
@@ -91,7 +92,7 @@ def test_forget_all_of_a_subject_says_where_it_was_said(agentops: Agentops) -> N
     code, out, _ = agentops("memory", "forget", "--subject", WHO, "--yes")
     assert code == 0
     assert f"forgot 2 facts of '{WHO}'" in out
-    assert "conversations that are kept: t1, t2" in out
+    assert "said or shown in conversations that are kept: t1, t2" in out
     assert facts(agentops, "--subject", WHO) == []
     assert len(facts(agentops)) == 2
 

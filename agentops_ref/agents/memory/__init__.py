@@ -2,7 +2,7 @@
 
     question ─► Standalone ─► agent ─► answer ─► trimmed ─► Summariser     short-term: Threads
                                  ▲                                              │
-    message ─► Learner ─► facts  │ as_text(search)                       Database (one URL)
+    message ─► Learner ─► facts  │ Recall                                Database (one URL)
                             └────┴─► FactStore: tell, search, show, forget      │
                                                                           long-term: facts
 
@@ -19,10 +19,10 @@ from agentops_ref.agents.memory.facts import (
     FactStore,
     Forgotten,
     Found,
-    as_text,
     new_fact,
 )
 from agentops_ref.agents.memory.learn import Attribute, Learned, Learner, Rejected
+from agentops_ref.agents.memory.recall import Recall
 from agentops_ref.agents.memory.summary import Standalone, Standing, Summariser, Summary
 from agentops_ref.agents.memory.threads import Migration, Thread, Threads, VersionRefused
 from agentops_ref.agents.memory.trim import Trimmed, trimmed, turns
@@ -40,6 +40,7 @@ __all__ = [
     "Learned",
     "Learner",
     "Migration",
+    "Recall",
     "Rejected",
     "Standalone",
     "Standing",
@@ -49,7 +50,6 @@ __all__ = [
     "Threads",
     "Trimmed",
     "VersionRefused",
-    "as_text",
     "fact_store",
     "new_fact",
     "open_database",

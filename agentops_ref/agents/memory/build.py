@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from agentops_ref.agents.chain import Agent, UsageOf
+from agentops_ref.agents.limits import Limits
 from agentops_ref.agents.memory.ask import Ask
 from agentops_ref.agents.memory.database import Database, open_database
 from agentops_ref.agents.memory.fact_store import Clock, fact_store, utc_now
 from agentops_ref.agents.memory.facts import FactSource, FactStore, Forgotten
 from agentops_ref.agents.memory.learn import Attribute, Learned, Learner
+from agentops_ref.agents.memory.recall import Concerned, Recall, nobody
 from agentops_ref.agents.memory.summary import Standalone, Summariser
 from agentops_ref.agents.memory.threads import Migration, Threads
 from agentops_ref.agents.prompts import load_prompt
@@ -37,6 +39,10 @@ class Memory:
         Resolves a relative path of the configuration.
     load
         Import path ``module:attribute`` → object.
+    clock
+        The time, in UTC; as an attribute it can be set later.
+    concerned
+        Chooses those whom a question names, whose facts are recalled too; see `Recall`.
     """
 
     def __init__(
@@ -51,10 +57,12 @@ class Memory:
         usage_of: UsageOf,
         tracer: Tracer,
         clock: Clock = utc_now,
+        concerned: Concerned = nobody,
     ) -> None:
+        self._concerned = concerned
         self.settings = settings
         self._chat, self._embeddings, self._prompts = chat, embeddings, prompts
-        self._path, self._load, self._clock = path, load, clock
+        self._path, self._load, self.clock = path, load, clock
         self._usage_of, self._tracer = usage_of, tracer
 
     @cached_property
@@ -80,7 +88,7 @@ class Memory:
     @cached_property
     def facts(self) -> FactStore:
         """Long-term memory."""
-        return fact_store(self.database, self._embeddings, clock=self._clock)
+        return fact_store(self.database, self._embeddings, clock=self._now)
 
     @cached_property
     def standalone(self) -> Standalone:
@@ -114,7 +122,14 @@ class Memory:
             keep_vague=settings.keep_vague,
             dates=settings.dates,
             most=settings.most,
-            clock=self._clock,
+            clock=self._now,
+        )
+
+    @cached_property
+    def recall(self) -> Recall:
+        """Finds the facts that a question is asked with."""
+        return Recall(
+            self.facts, **self.settings.facts.recall.model_dump(), concerned=self._concerned
         )
 
     def conversation(self, agent: Agent) -> Any:
@@ -127,13 +142,24 @@ class Memory:
             standalone=self.standalone,
             summariser=self.summariser,
             budget=self.settings.threads.budget_tokens,
+            recall=self.recall,
+            learn=self.learn if self.settings.facts.learn else None,
         )
 
     def learn(
-        self, message: str, *, tenant: str, subject: str, source: FactSource, asked: str = ""
+        self,
+        message: str,
+        *,
+        tenant: str,
+        subject: str,
+        source: FactSource,
+        asked: str = "",
+        limits: Limits | None = None,
     ) -> Learned:
         """Read the facts out of a user's message and keep them."""
-        learned = self.learner(message, tenant=tenant, subject=subject, source=source, asked=asked)
+        learned = self.learner(
+            message, tenant=tenant, subject=subject, source=source, asked=asked, limits=limits
+        )
         self.facts.tell(learned.facts)
         return learned
 
@@ -153,6 +179,9 @@ class Memory:
         """Close what was opened."""
         if "database" in self.__dict__:
             self.database.close()
+
+    def _now(self) -> datetime:
+        return self.clock()
 
     def _ask(self, prompt: str) -> Ask:
         loaded = load_prompt(self._prompts(prompt), prompt)

@@ -1,10 +1,11 @@
 """A conversation: an agent that answers one question at a time, with memory around it.
 
-Taught in chapter 6. One graph, three steps:
+Taught in chapter 6. One graph:
 
-    question (stand alone) ──► answer (the agent) ──► trim (summarise what no longer fits)
+    question (stand alone) ──► answer (the agent) ──► learn ──► trim (summarise what no longer fits)
 
-The agent knows no history. What it needs of it, the first step has put into the question.
+The agent knows no history. What it needs of it, the first step has put into the question. What is
+known of those whom it concerns goes to the agent beside it; what the user says of them is learned.
 """
 
 from __future__ import annotations
@@ -23,12 +24,16 @@ from langgraph.graph.message import add_messages
 from langgraph.runtime import Runtime
 
 from agentops_ref.agents.chain import Agent
+from agentops_ref.agents.memory.facts import FactSource
+from agentops_ref.agents.memory.learn import Learn, learned_step
+from agentops_ref.agents.memory.recall import Recall, recalled_step
 from agentops_ref.agents.memory.summary import Standalone, Summariser
 from agentops_ref.agents.memory.threads import Threads, answer_to
 from agentops_ref.agents.memory.trim import Count, trimmed
 from agentops_ref.agents.request import Request
+from agentops_ref.agents.specialists import OURS
 from agentops_ref.errors import AgentOpsError
-from agentops_ref.records import Answer, Citation
+from agentops_ref.records import Answer, Citation, Step
 
 log = logging.getLogger(__name__)
 _KEPT = "answer"
@@ -52,6 +57,8 @@ class Conversation:
     ----------
     budget
         Tokens of history that the next question is read with; older turns are summarised.
+    recall, learn
+        Long-term memory; None is none. What is learned is about the request's first subject.
     """
 
     def __init__(
@@ -63,7 +70,10 @@ class Conversation:
         summariser: Summariser,
         budget: int,
         count: Count | None = None,
+        recall: Recall | None = None,
+        learn: Learn | None = None,
     ) -> None:
+        self._recall, self._learner = recall, learn
         self._agent, self.threads = agent, threads
         self._standalone, self._summariser = standalone, summariser
         self._budget, self._count = budget, count
@@ -109,10 +119,12 @@ class Conversation:
         graph = StateGraph(ConversationState, context_schema=Request)
         graph.add_node("question", self._question)
         graph.add_node("answer", self._reply)
+        graph.add_node("learn", self._learn)
         graph.add_node("trim", self._trim)
         graph.add_edge(START, "question")
         graph.add_edge("question", "answer")
-        graph.add_edge("answer", "trim")
+        graph.add_edge("answer", "learn")
+        graph.add_edge("learn", "trim")
         graph.add_edge("trim", END)
         return graph.compile(checkpointer=self.threads.saver)
 
@@ -124,11 +136,45 @@ class Conversation:
         return {"question": standing.text, "usage": standing.usage}
 
     def _reply(self, state: ConversationState, runtime: Runtime[Request]) -> ConversationState:
-        answer = self._agent(state["question"], request=runtime.context)
+        question, said = state["question"], state["messages"][-1].text
+        request = runtime.context
+        if self._recall is not None:
+            request = dataclasses.replace(request, known=self._recall(question, request))
+        answer = self._agent(question, request=request)
+        steps = [Step("memory", "question", question)] if question != said else []
+        steps += [recalled_step(request.known)] if request.known else []
+        answer = dataclasses.replace(answer, steps=(*steps, *answer.steps))
         return {
             "messages": [_message(answer)],
             "reply": answer,
             "usage": state["usage"] + answer.usage,
+        }
+
+    def _learn(self, state: ConversationState, runtime: Runtime[Request]) -> ConversationState:
+        request = runtime.context
+        if self._learner is None or not request.subjects:
+            return {}
+        *before, said, _ = state["messages"]
+        who = request.user or request.subjects[0]
+        try:
+            learned = self._learner(
+                said.text,
+                tenant=request.tenant,
+                subject=request.subjects[0],
+                source=FactSource(request.thread, str(said.id), who),
+                asked=next((one.text for one in reversed(before) if one.type == "ai"), ""),
+                limits=request.limits,
+            )
+        except OURS:
+            raise
+        except AgentOpsError as error:  # the answer stands
+            log.warning("nothing was learned from a message: %s", error)
+            return {}
+        reply: Answer = state["reply"]
+        steps = (*reply.steps, *(learned_step(fact) for fact in learned.facts))
+        return {
+            "reply": dataclasses.replace(reply, steps=steps),
+            "usage": state["usage"] + learned.usage,
         }
 
     def _trim(self, state: ConversationState, runtime: Runtime[Request]) -> ConversationState:

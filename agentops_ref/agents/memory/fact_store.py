@@ -43,6 +43,14 @@ CREATE TABLE IF NOT EXISTS facts (
     vector {vector} NOT NULL
 )
 """
+_THREADS = """
+CREATE TABLE IF NOT EXISTS fact_threads (
+    fact text NOT NULL,
+    thread text NOT NULL,
+    PRIMARY KEY (fact, thread)
+)
+"""
+"""In which conversations a fact was shown."""
 _INDEX = "CREATE INDEX IF NOT EXISTS facts_subject ON facts (tenant, subject, attribute)"
 _ONE = "tenant = ? AND subject = ? AND attribute = ?"
 
@@ -176,6 +184,24 @@ class _Facts(ABC):
         with self._connection() as connection:
             return self._facts(connection, where, list(given.values()))
 
+    def shown(self, facts: Iterable[Fact], *, thread: str) -> list[str]:
+        told = list(facts)
+        if not told:
+            return []
+        with self._connection() as connection, self._transaction(connection):
+            there = [
+                fact.id
+                for fact in told
+                if self._run(connection, "SELECT id FROM facts WHERE id = ?", [fact.id])
+            ]
+            for id_ in there if thread else ():
+                self._run(
+                    connection,
+                    "INSERT INTO fact_threads (fact, thread) VALUES (?, ?) ON CONFLICT DO NOTHING",
+                    [id_, thread],
+                )
+        return there
+
     def forget(self, *, tenant: str, subject: str, fact: str | None = None) -> Forgotten:
         where, values = "tenant = ? AND subject = ?", [tenant, subject]
         if fact is not None:
@@ -183,10 +209,14 @@ class _Facts(ABC):
         with self._connection() as connection, self._transaction(connection):
             gone = self._facts(connection, where, values)
             self._run(connection, f"DELETE FROM facts WHERE {where}", values)
+            threads = {one.source.thread for one in gone}
+            for one in gone:
+                deleted = "DELETE FROM fact_threads WHERE fact = ? RETURNING thread"
+                threads |= {thread for (thread,) in self._run(connection, deleted, [one.id])}
             self._link(connection, {(f.tenant, f.subject, f.attribute) for f in gone})
         # Always, since an earlier call may have been cut short between the two.
         self._database.scrub()
-        return Forgotten(len(gone), tuple(sorted({one.source.thread for one in gone} - {""})))
+        return Forgotten(len(gone), tuple(sorted(threads - {""})))
 
     def _link(self, connection: Any, groups: Iterable[tuple[str, str, str]]) -> None:
         """Write who has taken whose place, where that has changed."""
@@ -249,6 +279,7 @@ class SqliteFacts(_Facts):
         table = _TABLE.format(number="INTEGER PRIMARY KEY", time="text", vector="blob")
         connection.execute(table)
         connection.execute(_INDEX)
+        connection.execute(_THREADS)
 
     @contextmanager
     def _transaction(self, connection: Any) -> Iterator[None]:
@@ -307,6 +338,7 @@ class PostgresFacts(_Facts):
                 table = _TABLE.format(number=number, time="timestamptz", vector="vector")
                 connection.execute(table)
                 connection.execute(_INDEX)
+                connection.execute(_THREADS)
         except (
             errors.FeatureNotSupported,
             errors.InsufficientPrivilege,

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import Literal, NamedTuple, Protocol
 
 from agentops_ref.errors import DeveloperError
+from agentops_ref.records import Chunk, Hit
 
 Certainty = Literal["stated", "vague"]
 FORGOTTEN = "forgotten"
@@ -65,7 +66,7 @@ class Found(NamedTuple):
 
 
 class Forgotten(NamedTuple):
-    """What was forgotten, and the threads in which it was said, which may still hold it."""
+    """What was forgotten, and the threads in which it was said or shown, which may hold it."""
 
     facts: int
     threads: tuple[str, ...]
@@ -89,6 +90,14 @@ class FactStore(Protocol):
 
     def show(self, *, tenant: str | None = None, subject: str | None = None) -> list[Fact]:
         """Return all facts, history included, by tenant, subject, attribute and time."""
+        ...
+
+    def shown(self, facts: Iterable[Fact], *, thread: str) -> list[str]:
+        """Note the conversation in which facts are about to be shown; "" is none.
+
+        Returns the ids of those that are still there, so that nothing is shown which was forgotten
+        since it was found.
+        """
         ...
 
     def forget(self, *, tenant: str, subject: str, fact: str | None = None) -> Forgotten:
@@ -162,11 +171,21 @@ def successors(facts: Sequence[Fact]) -> dict[str, str | None]:
     return found
 
 
-def as_text(facts: Iterable[Fact]) -> str:
-    """Return facts as lines for a prompt: what, in whose words, when, and whether it is certain."""
-    lines = []
-    for fact in facts:
-        doubt = ", not certain" if fact.certainty == "vague" else ""
-        said = f"{fact.source.said_by}, {fact.learned_at:%Y-%m-%d}{doubt}"
-        lines.append(f'- {fact.subject}, {fact.attribute}: "{fact.text}" ({said})')
-    return "\n".join(lines)
+def as_hit(found: Found) -> Hit:
+    """Return a fact as an excerpt: in whose words, when, and whether it is certain.
+
+    It is one line whatever was said, so that no text can pass for the next excerpt.
+    """
+    fact = found.fact
+    doubt = ", not certain" if fact.certainty == "vague" else ""
+    said = f"said by {fact.source.said_by} on {fact.learned_at:%Y-%m-%d}{doubt}"
+    chunk = Chunk(
+        id=fact.id,
+        document=f"memory/{fact.subject}/{fact.attribute}",
+        version=fact.id,
+        ordinal=0,
+        text=" ".join(fact.text.split()),
+        context=f"{fact.subject}, {fact.attribute}, {said}",
+        metadata={"kind": "memory", "tenant": fact.tenant},
+    )
+    return Hit(chunk, found.score)

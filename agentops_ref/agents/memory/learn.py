@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from agentops_ref.agents.limits import Limits
 from agentops_ref.agents.memory.ask import Ask
 from agentops_ref.agents.memory.facts import Fact, FactSource, new_fact
-from agentops_ref.records import Usage
+from agentops_ref.records import Step, Usage
 
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
 _DASHES = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2212", "-") | {"\u2019": "'"})
@@ -53,8 +53,23 @@ class Learned(NamedTuple):
     usage: Usage
 
 
+class Learn(Protocol):
+    """What a conversation knows of learning: a message in, facts out."""
+
+    def __call__(
+        self,
+        message: str,
+        *,
+        tenant: str,
+        subject: str,
+        source: FactSource,
+        asked: str = "",
+        limits: Limits | None = None,
+    ) -> Learned: ...
+
+
 class Learner:
-    """Reads facts out of a message; one model call a message.
+    """Reads facts out of a message; one model call, or none where no fact could be written.
 
     Parameters
     ----------
@@ -104,7 +119,7 @@ class Learner:
         asked
             The assistant's message that it answers, which gives "Tuesdays" its meaning.
         """
-        if not message.strip() or not self._attributes:
+        if not self._could_teach(message, asked):
             return Learned((), (), Usage())
         told = "\n".join(f"- {name}: {one.about}" for name, one in self._attributes.items())
         reply, usage = self._ask(
@@ -143,6 +158,15 @@ class Learner:
             )
             facts[made.id] = made
         return Learned(tuple(facts.values()), tuple(rejected), usage)
+
+    def _could_teach(self, message: str, asked: str) -> bool:
+        """Whether `_check` would take any words of a message, so that a model is worth asking."""
+        said = _sentences(message)
+        if all(one.endswith("?") for one in said):
+            return False
+        where = f"{asked}\n{' '.join(said)}"
+        wordings = [one.wording for one in self._attributes.values()]
+        return any(one is None or one.search(where) for one in wordings)
 
     def _schema(self) -> dict[str, Any]:
         # The words before the attribute: what was said is found first, then sorted.
@@ -183,21 +207,22 @@ class Learner:
     def _end(self, attribute: str, until: str, message: str, now: datetime) -> datetime | None:
         """Return when a fact ends: the day after the last one that was named, else as configured.
 
-        A date that does not stand in the message, or is over, was not said.
+        A date that does not stand in the message, in whatever form, or is over, was not said.
         """
-        if until and stands(until, message):
-            for day in self._dates_in(until):
-                end = day.replace(tzinfo=UTC) + timedelta(days=1)
-                if end > now:
-                    return end
+        said = set(self._dates_in(message)) if until else set()
+        for day in self._dates_in(until):
+            end = day.replace(tzinfo=UTC) + timedelta(days=1)
+            if day in said and end > now:
+                return end
         lasts = self._attributes[attribute].lasts
         return None if lasts is None else now + lasts
 
     def _dates_in(self, text: str) -> Iterator[datetime]:
         """Yield the dates of a text, such as "until 20 March 2026", last one first."""
-        words = text.strip(" .,;:!").split()
+        words = [word.strip(" .,;:!?()") for word in text.split()]
+        longest = max((len(one.split()) for one in self._dates), default=0)
         for end in range(len(words), 0, -1):
-            for start in range(end):
+            for start in range(max(0, end - longest), end):
                 for one in self._dates:
                     with suppress(ValueError):
                         yield datetime.strptime(" ".join(words[start:end]), one)
@@ -217,9 +242,19 @@ def stands(words: str, text: str) -> bool:
     return re.search(rf"(?<!\w){re.escape(wanted)}(?!\w)", folded(text)) is not None
 
 
+def learned_step(fact: Fact) -> Step:
+    """Return the step that says what was learned."""
+    doubt = " (vague)" if fact.certainty == "vague" else ""
+    return Step("memory", "learn", f"{fact.attribute}: {fact.text}{doubt}")
+
+
+def _sentences(message: str) -> list[str]:
+    return [piece.strip() for piece in _SENTENCE.split(message) if piece.strip()]
+
+
 def sentence_of(words: str, message: str) -> str | None:
     """Return the fewest sentences of a message that hold the words; None if it has them not."""
-    pieces = [piece.strip() for piece in _SENTENCE.split(message) if piece.strip()]
+    pieces = _sentences(message)
     for length in range(1, len(pieces) + 1):
         for start in range(len(pieces) - length + 1):
             part = " ".join(pieces[start : start + length])

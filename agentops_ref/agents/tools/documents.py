@@ -21,13 +21,13 @@ class Excerpts:
 
     hits: tuple[Hit, ...]
 
-    def numbered(self, limit: int, *, start: int = 1) -> tuple[str, tuple[Hit, ...]]:
+    def numbered(self, limit: int | None, *, start: int = 1) -> tuple[str, tuple[Hit, ...]]:
         """Return the text for a model, of at most ``limit`` characters, and the hits in it."""
         text, shown = format_context(self.hits, limit, start=start)
         return text or "nothing found", shown
 
     def __str__(self) -> str:
-        return self.numbered(10**9)[0]
+        return self.numbered(None)[0]
 
 
 class SearchTool:

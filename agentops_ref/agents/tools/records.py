@@ -7,7 +7,7 @@ argument that a model could choose; a statement over private rows without it can
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -133,6 +133,22 @@ LOOKUPS = (
         "no invoice of {customer}",
     ),
 )
+
+
+_CUSTOMERS = """
+select distinct i.customer_id from installations i
+where i.tenant = $tenant and list_contains($serials, upper(i.serial_number))
+order by i.customer_id
+"""
+
+
+def customers_of(query: RecordQuery, serials: Iterable[str], tenant: str) -> list[str]:
+    """Return the customers of a tenant's units, as long-term memory names them."""
+    wanted = sorted({serial.upper() for serial in serials})
+    if not wanted:
+        return []
+    rows = query(_CUSTOMERS, {"tenant": tenant, "serials": wanted})
+    return [f"customer {row['customer_id']}" for row in rows]
 
 
 class RecordTool:

@@ -28,9 +28,9 @@ def agents() -> None:
 @json_option
 @command
 def up(session: Session, as_json: bool) -> None:
-    """Start the specialists of `agent.specialists`, and wait until they answer.
+    """Start the specialists, and wait until they answer.
 
-    One that runs already is left alone, and so is one that has a `url`.
+    Those of `agent.specialists`; one that runs already, or that has a `url`, is left alone.
     """
     from agentops_ref.apps import team
 
@@ -50,7 +50,10 @@ def up(session: Session, as_json: bool) -> None:
 @json_option
 @command
 def list_(session: Session, as_json: bool) -> None:
-    """Say which endpoints were started, and whether they answer. Exit code 1 if one does not."""
+    """Say which endpoints were started, and whether they answer.
+
+    Exit code 1 if one does not.
+    """
     from agentops_ref.apps import screen
     from agentops_ref.ops import endpoints
     from agentops_ref.wiring.teams import endpoint_folder
@@ -92,7 +95,10 @@ def down(session: Session, names: Sequence[str], as_json: bool) -> None:
 @click.option("--port", type=click.IntRange(1, 65535), required=True)
 @command
 def serve(session: Session, name: str, host: str | None, port: int) -> None:
-    """Serve one specialist here, until it is interrupted: what `up` starts for each."""
+    """Serve one specialist here, until it is interrupted.
+
+    It is what `up` starts for each.
+    """
     import uvicorn
 
     from agentops_ref.errors import ConfigError, nearest

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import click
 
 from agentops_ref.apps.cli.common import (
     Session,
+    answer_fields,
     architecture_option,
     asking,
     command,
@@ -52,20 +51,7 @@ def ask(
         app.ensure_index(progress=update)
     answer = app.agent(question)
     if as_json:
-        print_json(
-            {
-                "answer": answer.text,
-                "abstained": answer.abstained,
-                "problem": answer.problem,
-                "steps": answer.steps,
-                "citations": [dataclasses.asdict(citation) for citation in answer.citations],
-                "trace_id": answer.trace_id,
-                "tokens": answer.usage.tokens,
-                "seconds": round(answer.seconds, 3),
-                "model": answer.model,
-                "index_version": answer.index_version,
-            }
-        )
+        print_json(answer_fields(answer))
         return
     out = console()
     screen.answer(out, answer)

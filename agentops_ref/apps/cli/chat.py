@@ -10,6 +10,7 @@ import click
 
 from agentops_ref.apps.cli.common import (
     Session,
+    answer_fields,
     architecture_option,
     asking,
     command,
@@ -22,6 +23,13 @@ from agentops_ref.apps.cli.common import (
 
 @click.command()
 @click.option("--thread", metavar="ID", help="Conversation to go on with; a new one by default.")
+@click.option(
+    "--subject",
+    metavar="WHO",
+    help='Whom it is about, such as "customer C1001": what is known of them is recalled, and what '
+    "is said of them learned.",
+)
+@click.option("--user", metavar="WHO", help="Who asks; by default the subject. Facts name it.")
 @architecture_option
 @tenant_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document an answer.")
@@ -29,6 +37,8 @@ from agentops_ref.apps.cli.common import (
 def chat(
     session: Session,
     thread: str | None,
+    subject: str | None,
+    user: str | None,
     architecture: str | None,
     tenant: str | None,
     as_json: bool,
@@ -55,20 +65,24 @@ def chat(
             click.echo(f"questions so far: {asked}", err=True)
         for question in _questions():
             try:
-                request = Request(tenant=app.config.agent.tenant)
+                request = Request(
+                    tenant=app.config.agent.tenant,
+                    user=user or "",
+                    subjects=(subject,) if subject else (),
+                )
                 answer = conversation(question, thread=name, owner=owner, request=request)
             except AgentOpsError as error:
                 click.echo(f"error: {error}", err=True)  # the conversation is as it was
                 failed = True
                 continue
             if as_json:
-                said = {"answer": answer.text, "abstained": answer.abstained}
-                print_json({"thread": name, **said, "problem": answer.problem})
+                print_json({"thread": name, **answer_fields(answer)})
             else:
                 screen.answer(out, answer)
     finally:
         app.memory.close()
-        click.echo(f"go on with it: agentops chat --thread {name}", err=True)
+        about = f' --subject "{subject}"' if subject else ""
+        click.echo(f"go on with it: agentops chat --thread {name}{about}", err=True)
     if failed:
         raise click.exceptions.Exit(1)
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from agentops_ref.config import Config
     from agentops_ref.etl.parse import Ocr, OcrLine
+    from agentops_ref.records import Answer
     from agentops_ref.wiring import App
 
 Progress = Callable[[str, int, int], None]
@@ -67,7 +68,8 @@ class Session:
 def asking(architecture: str | None, tenant: str | None) -> list[str]:
     """Return `architecture_option` and `tenant_option` as overrides for `Session.app`."""
     kind = [f"agent.kind={architecture}"] if architecture else []
-    return [*kind, *([f"agent.tenant={tenant}"] if tenant is not None else [])]
+    # Quoted, since a value of --set is YAML: a tenant may be called 17, or "".
+    return [*kind, *([f"agent.tenant={json.dumps(tenant)}"] if tenant is not None else [])]
 
 
 class _WhenAsked:
@@ -130,6 +132,22 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"not JSON: {type(value).__name__}")
 
 
+def answer_fields(answer: Answer) -> dict[str, Any]:
+    """Return what a command prints of an answer as JSON."""
+    return {
+        "answer": answer.text,
+        "abstained": answer.abstained,
+        "problem": answer.problem,
+        "steps": answer.steps,
+        "citations": answer.citations,
+        "trace_id": answer.trace_id,
+        "tokens": answer.usage.tokens,
+        "seconds": round(answer.seconds, 3),
+        "model": answer.model,
+        "index_version": answer.index_version,
+    }
+
+
 @contextmanager
 def progress_bar(*, quiet: bool = False) -> Iterator[Progress]:
     """Draw progress on standard error; give the callback that the package's long work takes."""
@@ -145,7 +163,8 @@ def progress_bar(*, quiet: bool = False) -> Iterator[Progress]:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    with Bar(*columns, console=console(stderr=True), transient=True) as bar:
+    out = console(stderr=True)
+    with Bar(*columns, console=out, transient=True, disable=not out.is_terminal) as bar:
         tasks: dict[str, Any] = {}
 
         def update(stage: str, done: int, total: int) -> None:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime
 
 import click
 
 from agentops_ref.apps.cli.common import Session, command, console, json_option, print_json
 from agentops_ref.errors import OperatorError
 
-if TYPE_CHECKING:
-    from agentops_ref.agents.memory import Fact
-
-_TENANT = click.option("--tenant", metavar="T", help="Of one tenant only.")
+_TENANT = click.option("--tenant", metavar="T", help="Of this tenant only.")
 
 
 @click.group()
@@ -22,19 +18,19 @@ def memory() -> None:
 
 
 @memory.command()
-@click.option("--subject", metavar="S", help='Of one subject, such as "customer C1001".')
+@click.option("--subject", metavar="S", help='Of this subject only: "customer C1001".')
 @_TENANT
 @json_option
 @command
 def show(session: Session, subject: str | None, tenant: str | None, as_json: bool) -> None:
-    """List facts with their source, older ones that were superseded or are over included."""
+    """List facts with their source, those that count no more included."""
     from agentops_ref.apps import screen
 
     facts = session.app().memory.facts.show(tenant=tenant, subject=subject)
     if as_json:
-        print_json({"facts": [_as_json(fact) for fact in facts]})
+        print_json({"facts": facts})
         return
-    screen.records(console(), [_as_row(fact) for fact in facts], "nothing is remembered")
+    screen.facts(console(), facts, datetime.now(UTC))
 
 
 @memory.command()
@@ -60,10 +56,10 @@ def forget(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Remove facts for good: rows, vectors, and what the database's files still hold of them.
+    """Remove facts for good, from the database's files too.
 
-    The conversations in which they were said are named, and stay unless --thread names them.
-    Traces, logs and backups are not looked into.
+    The conversations in which they were said or shown are named, and stay unless --thread names
+    them. Traces, logs and backups are not looked into.
     """
     held = session.app().memory
     facts = held.facts.show(tenant=tenant, subject=subject)
@@ -96,29 +92,6 @@ def forget(
         click.echo(f"deleted conversations: {', '.join(threads)}")
     if left:
         click.echo(
-            f"said in conversations that are kept: {', '.join(left)}; to delete one: agentops "
-            f'memory forget --subject "{subject}" --thread {left[0]}'
+            f"said or shown in conversations that are kept: {', '.join(left)}; to delete one: "
+            f'agentops memory forget --subject "{subject}" --thread {left[0]}'
         )
-
-
-def _as_json(fact: Fact) -> dict[str, Any]:
-    return dataclasses.asdict(fact)
-
-
-def _as_row(fact: Fact) -> dict[str, Any]:
-    state = "counts"
-    if fact.superseded_by is not None:
-        state = f"superseded by {fact.superseded_by}"
-    elif fact.valid_until is not None:
-        state = f"until {fact.valid_until:%Y-%m-%d}"
-    return {
-        "id": fact.id,
-        "tenant": fact.tenant,
-        "subject": fact.subject,
-        "attribute": fact.attribute,
-        "text": fact.text if fact.certainty == "stated" else f"{fact.text} (vague)",
-        "learned": f"{fact.learned_at:%Y-%m-%d %H:%M}",
-        "said by": fact.source.said_by,
-        "thread": fact.source.thread,
-        "state": state,
-    }

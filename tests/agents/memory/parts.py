@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from agentops_ref.agents.memory import Ask, Standalone, Summariser
+from agentops_ref.agents.memory import Ask, Fact, FactSource, Standalone, Summariser, new_fact
+from agentops_ref.agents.memory.facts import Certainty
 from agentops_ref.agents.prompts import load_prompt
 from agentops_ref.agents.request import Request
 from agentops_ref.config import shipped_config_dir
@@ -14,6 +16,8 @@ from agentops_ref.testing import ScriptedChat
 
 PROMPTS = shipped_config_dir() / "prompts"
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
+WHO, TENANT = "customer C1001", "torvik"
+_MESSAGES = itertools.count()
 
 
 class Clock:
@@ -57,3 +61,27 @@ class Echo:
         return Answer(
             f"answer to {question}", False, (citation,), usage=Usage(1, 1, 0, 1), model="echo"
         )
+
+
+def fact(
+    text: str,
+    *,
+    day: float = 0,
+    attribute: str = "availability",
+    subject: str = WHO,
+    tenant: str = TENANT,
+    certainty: Certainty = "stated",
+    until: float | None = None,
+    thread: str = "t1",
+    message: str | None = None,
+) -> Fact:
+    return new_fact(
+        tenant=tenant,
+        subject=subject,
+        attribute=attribute,
+        text=text,
+        source=FactSource(thread, message or f"m{next(_MESSAGES)}", "customer"),
+        learned_at=START + timedelta(days=day),
+        certainty=certainty,
+        valid_until=None if until is None else START + timedelta(days=until),
+    )

@@ -43,6 +43,10 @@ def test_the_agent_is_asked_a_question_that_stands_alone(database: Database) -> 
     assert agent.asked == ["What does an NL-8 weigh?", "What does an NL-12 weigh?"]
     assert second.text == "answer to What does an NL-12 weigh?"
     assert second.usage.calls == 2
+    assert first.steps == ()
+    assert [(s.agent, s.action, s.input) for s in second.steps] == [
+        ("memory", "question", "What does an NL-12 weigh?")
+    ]
     # The thread holds what was said, not what was made of it.
     assert [m.text for m in ask.threads.read("a").messages][2] == "And the NL-12?"
 

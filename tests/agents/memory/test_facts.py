@@ -25,42 +25,14 @@ from agentops_ref.agents.memory import (
     Fact,
     FactSource,
     FactStore,
-    as_text,
     fact_store,
     new_fact,
     open_database,
 )
-from agentops_ref.agents.memory.facts import Certainty, successors
+from agentops_ref.agents.memory.facts import successors
 from agentops_ref.errors import DeveloperError, OperatorError
 from agentops_ref.testing import HashEmbeddings
-from tests.agents.memory.parts import START, Clock
-
-WHO, TENANT = "customer C1001", "torvik"
-_MESSAGES = itertools.count()
-
-
-def fact(
-    text: str,
-    *,
-    day: float = 0,
-    attribute: str = "availability",
-    subject: str = WHO,
-    tenant: str = TENANT,
-    certainty: Certainty = "stated",
-    until: float | None = None,
-    thread: str = "t1",
-    message: str | None = None,
-) -> Fact:
-    return new_fact(
-        tenant=tenant,
-        subject=subject,
-        attribute=attribute,
-        text=text,
-        source=FactSource(thread, message or f"m{next(_MESSAGES)}", "customer"),
-        learned_at=START + timedelta(days=day),
-        certainty=certainty,
-        valid_until=None if until is None else START + timedelta(days=until),
-    )
+from tests.agents.memory.parts import START, TENANT, WHO, Clock, fact
 
 
 @pytest.fixture
@@ -303,14 +275,6 @@ def test_a_fact_needs_a_time_zone_and_words() -> None:
         new_fact(**{**common, "learned_at": naive}, **whole)
     with pytest.raises(DeveloperError, match="valid_until"):
         new_fact(**common, **whole, valid_until=naive)
-
-
-def test_a_prompt_says_who_said_it_and_that_it_is_not_certain() -> None:
-    told = [fact("Tuesdays"), fact("maybe a sauna", attribute="plans", certainty="vague")]
-    assert as_text(told).splitlines() == [
-        '- customer C1001, availability: "Tuesdays" (customer, 2026-03-02)',
-        '- customer C1001, plans: "maybe a sauna" (customer, 2026-03-02, not certain)',
-    ]
 
 
 # --- random histories -------------------------------------------------------------------------

@@ -74,7 +74,7 @@ def test_a_fact_is_the_users_sentence_with_its_source() -> None:
         ("I am home on Tuesdays.", "day", "availability", "does not stand"),
         ("I am home on Tuesdays.", "", "availability", "does not stand"),
         ("I am home on Tuesdays.", " .", "availability", "does not stand"),
-        ("Are you open on Tuesdays?", "open on Tuesdays", "availability", "a question"),
+        ("Hello. Are you open on Tuesdays?", "open on Tuesdays", "availability", "a question"),
         ("I am home on Tuesdays.", "home on Tuesdays", "shoe size", "no attribute"),
         ("I am home on Tuesdays.", "home on Tuesdays", "animals", "not about animals"),
     ],
@@ -129,7 +129,8 @@ def test_a_short_answer_is_understood_from_the_question() -> None:
         ("20 March 2026", 19),  # from the 2nd at 9 to the end of the 20th
         ("until 20 March 2026.", 19),
         ("from 1 March 2026 until 20 March 2026", 19),
-        ("2026-03-20", 365),  # does not stand in the message like that
+        ("2026-03-20", 19),  # the date that stands there, in another form
+        ("2026-03-21", 365),  # does not stand there in any form
         ("20 March 2027", 365),  # does not stand there at all
         ("the 20th", 365),
         ("1 March 2026", 365),  # is over
@@ -159,12 +160,30 @@ def test_no_more_than_allowed_and_none_twice() -> None:
     assert len(learned.facts) == 1
 
 
-def test_an_empty_message_asks_nothing() -> None:
+@pytest.mark.parametrize(
+    ("message", "asked", "calls"),
+    [
+        (" \n", "", 0),
+        ("Do you like dogs? And cats?", "", 0),
+        ("It is nice here.", "", 0),
+        ("Do you like dogs? We do.", "", 1),
+        ("A small one.", "Is there a pet?", 1),
+        ("A small one.", "Which size?", 0),
+    ],
+)
+def test_a_message_that_can_teach_nothing_asks_nothing(
+    message: str, asked: str, calls: int
+) -> None:
+    model = ScriptedChat(replies=[says()] * calls)
     learner = Learner(
-        ask(ScriptedChat(replies=[]), "facts.md"), attributes=ATTRIBUTES, vague=VAGUE, clock=Clock()
+        ask(model, "facts.md"),
+        attributes={"animals": ATTRIBUTES["animals"]},
+        vague=VAGUE,
+        clock=Clock(),
     )
-    learned = learner(" \n", tenant="", subject="s", source=SOURCE)
-    assert learned == ((), (), Usage())
+    learned = learner(message, tenant="", subject="s", source=SOURCE, asked=asked)
+    assert (learned.facts, learned.usage.calls) == ((), calls)
+    assert len(model.asked) == calls
 
 
 def test_the_model_is_asked_for_a_form_of_known_attributes() -> None:

@@ -1,19 +1,20 @@
 """A server on loopback that speaks Databricks' REST API for functions and statements.
 
-Written from the published API and the SDK's own classes; it is not Databricks, and nothing that
-passes here was shown on an account. It reads the statements that tools send, casts their parameters
-to the types that are given with them as the service does, and answers for a connection.
+Used by chapter 6 and by tests. Written from the published API and the SDK's own classes; it is not
+Databricks, and nothing that passes here was shown on an account. It reads the statements that tools
+send, casts their parameters to the types that are given with them as the service does, and answers
+for a connection.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import threading
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote, urlsplit
+
+from agentops_ref.apps.loopback import Asked, JsonService
 
 TOKEN = "token-of-the-loopback-server"
 _CALL = re.compile(r"SELECT (\*|) ?(?:FROM )?((?:`[^`]+`\.?)+)\((.*?)\)( AS result)?", re.DOTALL)
@@ -69,62 +70,39 @@ FUNCTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-class UnityServer:
-    """Endpoints for functions, statements and connections on 127.0.0.1."""
+class UnityServer(JsonService):
+    """Endpoints for functions, statements and connections on 127.0.0.1.
+
+    Callers send the bearer token `TOKEN`.
+    """
 
     def __init__(self) -> None:
         self.statements: list[dict[str, Any]] = []
+        """Bodies of the statements that arrived."""
         self.requests: list[dict[str, Any]] = []
+        """Bodies of the requests through a connection."""
         self.answers: list[int] = []
         """Statuses to answer with first."""
         self.state = "SUCCEEDED"
+        """What becomes of statements."""
         self.gone = False
         """Hangs up on who is connected already; `close` is for the others."""
         self.functions = json.loads(json.dumps(FUNCTIONS))
-        outer = self
+        super().__init__(self._checked)
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            wbufsize = -1
+    def _checked(self, asked: Asked) -> tuple[int, Any] | None:
+        path = unquote(urlsplit(asked.path).path)
+        if self.gone:
+            return None
+        if path == "/.well-known/databricks-config":
+            return 200, {}
+        if asked.headers.get("authorization") != f"Bearer {TOKEN}":
+            return 403, _error("PERMISSION_DENIED", "invalid token")
+        if self.answers:
+            return self.answers.pop(0), _error("INTERNAL_ERROR", "not now")
+        return self._told(asked.method, path, asked.body or {})
 
-            def _do(self) -> None:
-                if outer.gone:
-                    self.close_connection = True
-                    return
-                length = int(self.headers.get("Content-Length") or 0)
-                body = json.loads(self.rfile.read(length) or b"{}")
-                path = unquote(urlsplit(self.path).path)
-                if path == "/.well-known/databricks-config":
-                    status, told = 200, {}
-                elif self.headers.get("Authorization") != f"Bearer {TOKEN}":
-                    status, told = 403, _error("PERMISSION_DENIED", "invalid token")
-                elif outer.answers:
-                    status, told = outer.answers.pop(0), _error("INTERNAL_ERROR", "not now")
-                else:
-                    status, told = outer.answer(self.command, path, body)
-                data = told.encode() if isinstance(told, str) else json.dumps(told).encode()
-                self.send_response(status)
-                kind = "text/plain" if isinstance(told, str) else "application/json"
-                self.send_header("Content-Type", kind)
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
-
-            do_GET = do_POST = _do  # noqa: N815
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.host = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
-
-    def close(self) -> None:
-        self.server.shutdown()
-        self.server.server_close()
-
-    def answer(self, how: str, path: str, body: dict[str, Any]) -> tuple[int, Any]:
+    def _told(self, how: str, path: str, body: dict[str, Any]) -> tuple[int, Any]:
         functions = "/api/2.1/unity-catalog/functions/"
         if how == "GET" and path.startswith(functions):
             found = self.functions.get(path.removeprefix(functions))
