@@ -22,7 +22,7 @@ from agentops_ref.agents.request import Request
 from agentops_ref.agents.tools import Registry, SearchTool
 from agentops_ref.agents.tools.functions import FunctionTool
 from agentops_ref.apps.oneagent import KINDS, LOW_CODE, NAME
-from agentops_ref.apps.oneagent.dspy_agent import COMPILED, DspyAgent, uncompiled
+from agentops_ref.apps.oneagent.dspy_agent import DspyAgent, uncompiled
 from agentops_ref.apps.oneagent.dspy_compile import compile_program
 from agentops_ref.apps.oneagent.lines import python_lines, yaml_lines
 from agentops_ref.errors import ModelError, NotRecorded
@@ -77,22 +77,26 @@ def agent_of(way: str, model: Any, state: Path, **overrides: Any) -> Callable[..
 
 
 def model_for(way: str, said: Sequence[Said]) -> ScriptedChat:
-    return ScriptedChat(replies=[in_form(way, one, at) for at, one in enumerate(said)])
+    return ScriptedChat(replies=in_json(said) if way == "DSPy" else in_steps(said))
 
 
-def in_form(way: str, said: Said, at: int) -> AIMessage | str | Exception:
-    """Return a step as this way's model says it."""
-    if isinstance(said, Exception):
-        return said
-    if way == "DSPy":
-        tool, arguments = ("none", {"": ""}) if isinstance(said, str) else said
-        (argument,) = arguments.values()
-        answer = said if isinstance(said, str) else ""
-        return json.dumps({"tool": tool, "argument": argument, "answer": answer})
-    if isinstance(said, str):
-        return said
-    call = {"name": said[0], "args": said[1], "id": f"call_{at}"}
-    return AIMessage("", tool_calls=[call])
+def in_steps(said: Sequence[Said]) -> list[AIMessage | str | Exception]:
+    """Return what a model says that calls a tool at a time."""
+    return [
+        one
+        if isinstance(one, str | Exception)
+        else AIMessage("", tool_calls=[{"name": one[0], "args": one[1], "id": f"call_{at}"}])
+        for at, one in enumerate(said)
+    ]
+
+
+def in_json(said: Sequence[Said]) -> list[AIMessage | str | Exception]:
+    """Return the same as DSPy's two signatures: all look-ups at once, then the reply."""
+    wanted = [(one[0], *one[1].values()) for one in said if isinstance(one, tuple)]
+    plan = json.dumps({"lookups": [{"tool": tool, "argument": a} for tool, a in wanted]})
+    rest = [one for one in said if not isinstance(one, tuple)]
+    replies = [json.dumps({"answer": one}) if isinstance(one, str) else one for one in rest]
+    return [plan, *(replies or [json.dumps({"answer": "NOT FOUND"})])] if wanted else [*replies]
 
 
 # --- each of the five -------------------------------------------------------------------------
@@ -109,7 +113,7 @@ def test_it_looks_up_and_answers(way: str, tmp_path: Path) -> None:
         ("search_documents", "ok"),
     ]
     assert [json.loads(step.input) for step in answer.steps] == [UNIT[1], LOOK[1]]
-    assert answer.usage.calls == 3
+    assert answer.usage.calls == (2 if way == "DSPy" else 3)
     assert answer.usage.tokens > 0
     assert answer.model == "scripted (scripted)"
     assert answer.seconds > 0
@@ -132,9 +136,11 @@ def test_it_ends_after_its_steps(way: str, tmp_path: Path) -> None:
     agent = agent_of(way, model_for(way, calls), tmp_path, **{"agent.max_steps": 3})
     answer = agent("Never enough?")
     assert answer.abstained
-    assert answer.problem == "limit: no answer after 3 model calls"
-    assert answer.usage.calls == 3
     assert len(answer.steps) == 3
+    if way == "DSPy":  # makes as many look-ups, and replies from them
+        assert (answer.usage.calls, answer.problem) == (2, "")
+    else:
+        assert (answer.usage.calls, answer.problem) == (3, "limit: no answer after 3 model calls")
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -170,7 +176,15 @@ def test_a_tool_that_nobody_has_is_told_to_the_model(way: str, tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    "garbage", ["", "18 Nm", "[1]", '{"tool": "fly", "argument": "", "answer": ""}', '{"tool": 1}']
+    "garbage",
+    [
+        "",
+        "18 Nm",
+        "[1]",
+        '{"lookups": 1}',
+        '{"lookups": ["search_documents"]}',
+        '{"lookups": [{"tool": "fly", "argument": ""}]}',
+    ],
 )
 def test_what_does_not_fit_the_signature_is_a_problem(garbage: str, tmp_path: Path) -> None:
     answer = agent_of("DSPy", ScriptedChat(replies=[garbage]), tmp_path)("How tight?")
@@ -255,9 +269,10 @@ TRAIN = [
 def answers(messages: Sequence[BaseMessage]) -> str:
     """Look up once, then answer the torque, and abstain from everything else."""
     asked = messages[-1].text
-    if "nothing yet" in asked:
-        return str(in_form("DSPy", LOOK, 0))
-    return str(in_form("DSPy", "18 Nm [1]." if "How tight" in asked else "NOT FOUND", 0))
+    plan, right = in_json([LOOK, "18 Nm [1]."])
+    if "`answer`" not in asked:
+        return str(plan)
+    return str(right) if "How tight" in asked else str(in_json(["NOT FOUND"])[0])
 
 
 def test_what_went_right_becomes_an_example(
@@ -265,8 +280,9 @@ def test_what_went_right_becomes_an_example(
 ) -> None:
     app = wired("DSPy", ScriptedChat(script=answers), tmp_path)
     program, usage = compile_program(app, TRAIN, demos=4)
-    demos = program.decide.demos
-    assert {demo.question for demo in demos} == {TRAIN[0].question, TRAIN[2].question}
+    for predictor in (program.plan, program.reply):
+        asked = [demo.question for demo in predictor.demos]
+        assert asked == [TRAIN[0].question, TRAIN[2].question]
     assert usage.calls == 6
     again, _ = compile_program(app, TRAIN, demos=4)
     assert again.dump_state() == program.dump_state()
@@ -295,14 +311,13 @@ def test_the_shipped_program_fits_the_configuration(tmp_path: Path, corpus: Path
     app = build(load_config(overrides={"paths.state": str(tmp_path), "models.mode": "scripted"}))
     agent = load("agent", KINDS["DSPy"])(app)
     fresh = uncompiled(app)
-    compiled, written = agent.program.decide.signature, fresh.program.decide.signature
-    assert compiled.instructions == written.instructions
-    assert compiled.equals(written)
     train = {case.question for case in load_cases(ROOT / "corpus" / "agent-train.yaml")}
-    demos = agent.program.decide.demos
-    assert demos
-    assert {demo["question"] for demo in demos} <= train
-    assert json.loads((app.config.prompts(COMPILED) / COMPILED).read_text())["decide"]
+    for name, compiled in agent.program.named_predictors():
+        written = getattr(fresh.program, name).signature
+        assert compiled.signature.instructions == written.instructions
+        assert compiled.signature.equals(written)
+        assert {demo["question"] for demo in compiled.demos} <= train
+        assert compiled.demos
 
 
 # --- the train split --------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The agent as a DSPy program: a signature says what goes in and out, DSPy writes the prompt."""
+"""The agent as a DSPy program: signatures say what goes in and out, DSPy writes the prompts."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import dspy
+from pydantic import create_model
 
-from agentops_ref.agents.run import OutOfSteps, Run, ToolAgent
+from agentops_ref.agents.run import Run, ToolAgent
 from agentops_ref.agents.tools import ToolSpec
 from agentops_ref.apps.oneagent import one_agent
 from agentops_ref.apps.oneagent.dspy_model import speaking
@@ -18,39 +19,40 @@ from agentops_ref.wiring import App
 
 COMPILED = "one_agent.dspy.json"
 """The optimised program: a file among the prompts."""
-NO_TOOL = "none"
 
 
-class Decide(dspy.Signature):  # type: ignore[misc]  # dspy has no types
+class Plan(dspy.Signature):  # type: ignore[misc]  # dspy has no types
     question: str = dspy.InputField()
-    notes: str = dspy.InputField(desc="what the tools returned so far")
-    tool: str = dspy.OutputField()
-    argument: str = dspy.OutputField(desc="of the tool")
-    answer: str = dspy.OutputField(desc="only when no tool is needed any more")
+    lookups: list[Any] = dspy.OutputField()  # tool and argument, see `Looking`
+
+
+class Reply(dspy.Signature):  # type: ignore[misc]
+    question: str = dspy.InputField()
+    found: str = dspy.InputField(desc="what the tools returned")
+    answer: str = dspy.OutputField()
 
 
 class Looking(dspy.Module):  # type: ignore[misc]
-    """Decide → tool → decide → …, until no tool is wanted."""
+    """Plan the look-ups, make them, reply."""
 
     def __init__(self, task: str, tools: Sequence[ToolSpec], most: int) -> None:
         super().__init__()
-        about = "; ".join(f"{tool.name}: {tool.description}" for tool in tools)
-        choice: Any = Literal[(*(tool.name for tool in tools), NO_TOOL)]
-        signature = Decide.with_instructions(task)
-        self.decide = dspy.Predict(signature.with_updated_fields("tool", choice, desc=about))
+        names: Any = Literal[tuple(tool.name for tool in tools)]
+        lookup: Any = create_model("Lookup", tool=(names, ...), argument=(str, ...))
+        about = " ".join(f"{tool.name}: {tool.description}" for tool in tools)
+        plan = Plan.with_instructions(task).with_updated_fields("lookups", list[lookup], desc=about)
+        self.plan = dspy.Predict(plan)
+        self.reply = dspy.Predict(Reply.with_instructions(task))
         self.arguments = {tool.name: next(iter(tool.parameters["properties"])) for tool in tools}
         self.most = most
 
     def forward(self, question: str, run: Run) -> dspy.Prediction:
-        notes: list[str] = []
-        for _ in range(self.most):
-            said = self.decide(question=question, notes="\n".join(notes) or "nothing yet")
-            if said.tool == NO_TOOL:
-                return dspy.Prediction(answer=said.answer)
-            arguments = {self.arguments[said.tool]: said.argument}
-            told = run.call({"name": said.tool, "args": arguments, "id": said.tool})
-            notes.append(f"{said.tool}({said.argument}): {told.text}")
-        return dspy.Prediction(answer=None)
+        found = []
+        for wanted in self.plan(question=question).lookups[: self.most]:
+            arguments = {self.arguments[wanted.tool]: wanted.argument}
+            told = run.call({"name": wanted.tool, "args": arguments, "id": wanted.tool})
+            found.append(f"{wanted.tool}({wanted.argument}): {told.text}")
+        return self.reply(question=question, found="\n".join(found) or "nothing")
 
 
 class DspyAgent(ToolAgent):
@@ -66,14 +68,11 @@ class DspyAgent(ToolAgent):
     def solve(self, run: Run, question: str) -> str:
         try:
             with speaking(self.model, run.ask):
-                text = self.program(question=question, run=run).answer
+                return str(self.program(question=question, run=run).answer)
         except dspy.AdapterParseError as error:
             raise ModelError(f"no such fields: {error.lm_response[:200]!r}") from error
         except dspy.LMError as error:  # around what the call of the model raised
             raise (error.__cause__ or error) from None
-        if text is None:
-            raise OutOfSteps(self.max_steps)
-        return str(text)
 
 
 def agent(app: App) -> ToolAgent:

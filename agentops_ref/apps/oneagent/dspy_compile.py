@@ -20,6 +20,7 @@ from agentops_ref.agents.chain import generate
 from agentops_ref.agents.limits import Limits
 from agentops_ref.agents.request import Request
 from agentops_ref.agents.run import Run
+from agentops_ref.apps.oneagent import LOW_CODE
 from agentops_ref.apps.oneagent.dspy_agent import COMPILED, Looking, uncompiled
 from agentops_ref.apps.oneagent.dspy_model import speaking
 from agentops_ref.evals import load_cases
@@ -29,7 +30,7 @@ from agentops_ref.tracing import NoTracer
 from agentops_ref.wiring import App
 
 TRAIN = Path("corpus/agent-train.yaml")
-DEMOS = 3
+DEMOS = 4
 """Examples in the compiled prompt; each costs its tokens in every call."""
 
 
@@ -51,8 +52,7 @@ def compile_program(
     ]
 
     def right(example: Any, said: Any, trace: Any = None) -> bool:
-        answer = example.run.answer(said.answer or "")
-        return correct(example.case, answer).value == 1
+        return correct(example.case, example.run.answer(said.answer)).value == 1
 
     def ask(messages: Any, model: Any) -> Any:
         return generate(model, messages, app.usage_of, NoTracer(), limits)[0]
@@ -71,13 +71,13 @@ def compile_program(
 def main() -> None:
     from agentops_ref import build, load_config
 
-    app = build(load_config())
+    app = build(load_config(env=LOW_CODE))
     app.ensure_index()
     app.sync_tables()
     program, usage = compile_program(app, load_cases(app.config.path(TRAIN)))
     target = app.config.path(app.config.paths.prompts) / COMPILED
     program.save(target)
-    print(f"{target}: {len(program.decide.demos)} examples, {usage.calls} model calls")
+    print(f"{target}: {usage.calls} model calls")
 
 
 if __name__ == "__main__":

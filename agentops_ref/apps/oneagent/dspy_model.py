@@ -28,9 +28,12 @@ class Engine:
         for told in request.messages:
             as_said = AIMessage if told.role == "assistant" else HumanMessage
             messages.append(as_said(told.text or ""))
-        asked = dict(request.config.response_format or {})
-        form = {"type": "json_schema", "json_schema": {"name": "step", "schema": asked["schema"]}}
-        reply = self.ask(messages, self.model.bind(response_format=form))
+        form: Any = request.config.response_format
+        schema = {"name": "step", "schema": form["schema"]}
+        bound: dict[str, Any] = {"response_format": {"type": "json_schema", "json_schema": schema}}
+        if request.config.temperature is not None:  # a second round of an optimiser
+            bound["temperature"] = request.config.temperature
+        reply = self.ask(messages, self.model.bind(**bound))
         return Response(
             id=None,
             model=request.model,

@@ -34,13 +34,14 @@ def search_documents(query: str) -> str:
 
 def reply(messages: Sequence[BaseMessage]) -> AIMessage | str:
     """Call the tool once, then answer, in the form in which the agent asks."""
-    seen, asked = FOUND in messages[-1].text, "JSON object" in messages[-1].text
-    if asked:
-        step = {"tool": "none" if seen else "search_documents", "argument": "NL-8"}
-        return json.dumps({**step, "answer": FOUND if seen else ""})
-    if seen:
+    asked = messages[-1].text
+    if "`lookups`" in asked:
+        return json.dumps({"lookups": [{"tool": search_documents.__name__, "argument": "NL-8"}]})
+    if "`answer`" in asked:
+        return json.dumps({"answer": FOUND})
+    if FOUND in asked:
         return FOUND
-    call = {"name": "search_documents", "args": {"query": "NL-8"}, "id": "call_1"}
+    call = {"name": search_documents.__name__, "args": {"query": "NL-8"}, "id": "call_1"}
     return AIMessage("", tool_calls=[call])
 
 
