@@ -141,7 +141,7 @@ class UnityServer(JsonService):
     def _rows(self, body: dict[str, Any]) -> tuple[list[tuple[str, str]], list[list[Any]]]:
         call = _CALL.fullmatch(body["statement"])
         assert call, body["statement"]
-        typed = {
+        typed: dict[str, Any] = {
             one["name"]: None if one.get("value") is None else _CASTS[one["type"]](one["value"])
             for one in body["parameters"]
         }
