@@ -58,7 +58,8 @@ class Conversation:
     budget
         Tokens of history that the next question is read with; older turns are summarised.
     recall, learn
-        Long-term memory; None is none. What is learned is about the request's first subject.
+        Long-term memory; None is none. Learned is about the request's first subject, after the
+        answer: with durability ``sync``, a process that dies between the two has learned nothing.
     """
 
     def __init__(
