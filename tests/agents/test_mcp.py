@@ -85,6 +85,7 @@ def test_the_servers_tools_are_tools_like_others(url: str) -> None:
     assert registry.absent == {}
     specs = {spec.name: spec for spec in registry.specs("chain")}
     assert set(specs) == {"add", "rows", "tenant", "sleep", "fail", "process"}
+    assert {spec.timeout for spec in specs.values()} == {SOON}
     assert specs["add"].description == "Adds two numbers."
     assert (specs["add"].effect, specs["tenant"].effect) == ("read", "write")
     assert specs["add"].parameters["properties"]["a"]["type"] == "integer"

@@ -56,7 +56,7 @@ class McpSource:
     prefix
         Put before their names.
     timeout
-        Seconds for listing the tools.
+        Seconds for listing the tools, and for a call of each.
     more
         Further fields of each `ToolSpec`.
     """
@@ -72,7 +72,7 @@ class McpSource:
         **more: Any,
     ) -> None:
         self.name, self._session, self._timeout = name, session, timeout
-        self._wanted, self._prefix, self._more = wanted, prefix, more
+        self._wanted, self._prefix, self._more = wanted, prefix, {"timeout": timeout, **more}
 
     def tools(self) -> list[McpTool]:
         """Return the server's tools.
