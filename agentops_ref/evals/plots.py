@@ -77,7 +77,7 @@ def plot_comparisons(comparisons: Mapping[str, Comparison], *, base: str) -> Fig
     axes.axvline(0, color=INK, linewidth=1)
     axes.set_yticks(range(len(comparisons)), list(comparisons))
     axes.set_ylim(len(comparisons) - 0.5, -0.5)
-    axes.xaxis.set_major_formatter(lambda share, _: f"{share:+.0%}")
+    axes.xaxis.set_major_formatter(lambda share, _: f"{share:+.0%}" if round(share, 3) else "0%")
     scorer = next(iter(comparisons.values())).scorer.replace("_", " ")
     axes.set_xlabel(f"{scorer}, difference to {base} with its 95% interval")
     return figure
