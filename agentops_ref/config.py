@@ -27,6 +27,7 @@ from pydantic import BaseModel, ValidationError
 from agentops_ref.errors import ConfigError, nearest
 from agentops_ref.settings import (
     AgentConfig,
+    ApprovalsConfig,
     EtlConfig,
     EvalsConfig,
     MemoryConfig,
@@ -81,6 +82,10 @@ class Config:
     @property
     def memory(self) -> MemoryConfig:
         return self.settings.memory
+
+    @property
+    def approvals(self) -> ApprovalsConfig:
+        return self.settings.approvals
 
     @property
     def tracking(self) -> TrackingConfig:

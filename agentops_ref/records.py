@@ -270,7 +270,8 @@ class Step:
     input: str
     """The task as it was handed over, or a tool's arguments as JSON."""
     status: str = "ok"
-    """"ok", or what became of it in a word: invalid, denied, limited, timeout, failed, unknown."""
+    """"ok", or what became of it in a word: invalid, denied, limited, waiting, timeout, failed,
+    unknown."""
     seconds: float = 0.0
     detail: str = ""
     """What was said of a step that is not ok."""
@@ -295,6 +296,8 @@ class Answer:
     steps: tuple[Step, ...] = ()
     problem: str = ""
     """What kept the answer from being whole (a specialist that is down, a limit); else empty."""
+    waiting: tuple[str, ...] = ()
+    """Approvals without which nothing more is done: ids for `agentops approvals`."""
 
 
 # --- what an evaluation works on --------------------------------------------------------------

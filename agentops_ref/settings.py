@@ -514,6 +514,33 @@ class MemoryConfig(_Section):
     facts: FactsConfig
 
 
+class ApprovalRuleConfig(_Section):
+    tools: list[str] = Field(min_length=1)
+    role: str | None = None
+    argument: str = ""
+    above: float | None = None
+    confidence_below: float | None = Field(default=None, ge=0, le=1)
+    why: str = ""
+
+    @model_validator(mode="after")
+    def _of_one_argument(self) -> ApprovalRuleConfig:
+        if bool(self.argument) != (self.above is not None):
+            raise ValueError("`argument` and `above` go together")
+        return self
+
+
+class PersonConfig(_Section):
+    roles: list[str]
+    tenant: str = ""
+
+
+class ApprovalsConfig(_Section):
+    hours: float = Field(gt=0)
+    role: str
+    rules: list[ApprovalRuleConfig]
+    people: dict[str, PersonConfig]
+
+
 class TrackingConfig(_Section):
     uri: str
     experiment: str
@@ -536,5 +563,6 @@ class Settings(_Section):
     agent: AgentConfig
     tools: ToolsConfig
     memory: MemoryConfig
+    approvals: ApprovalsConfig
     tracking: TrackingConfig
     evals: EvalsConfig

@@ -14,7 +14,7 @@ from uuid import uuid4
 from agentops_ref.agents.limits import Allowance, Limits
 from agentops_ref.records import Chunk, Hit
 
-_PLAIN = ("tenant", "user", "thread", "subjects", "id")
+_PLAIN = ("tenant", "user", "thread", "subjects", "asked", "id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,9 @@ class Request:
     """Whom it is about, for example "customer C1001"; what is known of them may be shown."""
     known: tuple[Hit, ...] = ()
     """Facts of long-term memory, which an agent shows to its model as it shows excerpts."""
+    asked: str = ""
+    """What the user said, word for word, in this conversation; a question that is handed on, or
+    made to stand alone, may be a model's words."""
     id: str = field(default_factory=lambda: uuid4().hex)
 
     def as_json(self) -> dict[str, Any]:

@@ -108,6 +108,7 @@ class Run:
             request=request.id,
             thread=request.thread,
             filters=request.filters,
+            said=request.asked,
         )
         specs = agent.registry.specs(agent.name)
         self._writes = {spec.name for spec in specs if spec.effect == "write"}
@@ -122,6 +123,8 @@ class Run:
         self.steps: list[Step] = []
         self.done: list[str] = []
         """What was written, as the tools tell it."""
+        self.waiting: dict[str, str] = {}
+        """Approvals that actions wait for, by id, as the registry tells it."""
 
     @cached_property
     def model(self) -> Any:
@@ -157,6 +160,8 @@ class Run:
         detail = "" if result.ok else result.text
         if result.ok and name in self._writes:
             self.done.append(f"{name}: {result.text}")
+        if result.status == "waiting":
+            self.waiting[str(result.value)] = f"{name}: {result.text}"
         self.steps.append(Step(by, name, given, result.status, result.seconds, detail))
         return ToolMessage(self._told(result), tool_call_id=call["id"], name=name)
 
@@ -175,6 +180,10 @@ class Run:
         if abstained and self.done:
             # What was done is done: code says so where the model does not.
             text, abstained = "\n".join(self.done), False
+        if self.waiting:
+            # Not left to the model either: it may say that it is done.
+            told = list(self.waiting.values())
+            text, abstained = "\n".join([*([] if abstained else [text]), *told]), False
         evidence = cite(Draft(text), shown, min_support=self._agent.min_support)
         return Answer(
             text=prompt.reply if abstained else strip_markers(text),
@@ -185,4 +194,5 @@ class Run:
             model=self.model_name,
             steps=tuple(self.steps),
             problem=problem,
+            waiting=tuple(self.waiting),
         )

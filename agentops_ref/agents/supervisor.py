@@ -176,6 +176,7 @@ class Supervisor:
             model=useful[0].answer.model if useful else "",
             steps=tuple(s for f in findings for s in (step_of(f, "supervisor"), *f.answer.steps)),
             problem="; ".join(problems),
+            waiting=tuple(dict.fromkeys(id_ for f in useful for id_ in f.answer.waiting)),
         )
         return {"answer": answer}
 

@@ -12,6 +12,7 @@ from agentops_ref.records import Answer, Element, Hit, SyncReport
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from agentops_ref.agents.approvals import Approval
     from agentops_ref.agents.memory import Fact
     from agentops_ref.apps.tour import Step
     from agentops_ref.etl import AuditReport, IndexVersion, Plan
@@ -45,6 +46,8 @@ def answer(out: Console, given: Answer) -> None:
         )
     if given.problem:
         out.print(f"  [yellow]{escape(given.problem)}[/]")
+    for waits in given.waiting:
+        out.print(f"  [yellow]waits for a person: agentops approvals list, {waits}[/]")
     spent = given.usage
     out.print(
         f"[dim]{given.model or 'no model'}; {spent.input_tokens} + {spent.output_tokens} tokens, "
@@ -155,6 +158,34 @@ def records(out: Console, found: Sequence[Mapping[str, Any]], none: str) -> None
     for row in found:
         table.add_row(*("" if value is None else escape(str(value)) for value in row.values()))
     out.print(table)
+
+
+def approvals(out: Console, found: Sequence[Approval], now: datetime) -> None:
+    """Print actions that wait or waited, a paragraph each."""
+    from rich.markup import escape
+    from rich.padding import Padding
+
+    if not found:
+        out.print("nothing waits")
+    for one in found:
+        state = "late" if one.late(now) else one.state
+        out.print(f"[bold]{one.id}[/] {state}: [cyan]{escape(one.tool)}[/]")
+        given = "; ".join(f"{name}: {value}" for name, value in one.arguments.items())
+        by = f" for {one.requested_by}" if one.requested_by else ""
+        lines = [
+            escape(given),
+            f"{escape(one.agent)}{escape(by)}, tenant {escape(one.tenant or 'none')}, "
+            f"{one.requested_at[:16]} UTC",
+            f"by the {escape(one.role)}, {escape(one.why)}; until {one.expires_at[:16]} UTC",
+        ]
+        if one.decided_by:
+            note = f": {one.note}" if one.note else ""
+            lines += [f"decided by {escape(one.decided_by)}{escape(note)}"]
+        if one.state in ("approved", "running"):
+            lines += ["[yellow]was cut off: look at whether it was done[/]"]
+        lines += [escape(one.result)] if one.result else []
+        for line in lines:
+            out.print(Padding(line, (0, 0, 0, 4)))
 
 
 def facts(out: Console, found: Sequence[Fact], now: datetime) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from datetime import timedelta
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,6 +19,7 @@ from agentops_ref.wiring.parts import load
 from agentops_ref.wiring.tables import Tables
 
 if TYPE_CHECKING:
+    from agentops_ref.agents.approvals import Approval, Approvals, Decider
     from agentops_ref.agents.chain import Agent
     from agentops_ref.agents.memory.build import Memory
     from agentops_ref.agents.request import Request
@@ -59,7 +61,28 @@ class Agents(Index, Tables):
             allow=self.config.agent.allow,
             search=lambda *given, **more: self.search(*given, **more),
             tracer=tracer,
+            gate=self.approvals.gate,
         )
+
+    @cached_property
+    def approvals(self) -> Approvals:
+        """Actions that wait for a person, and their decisions; see `agents.approvals`."""
+        from agentops_ref.agents.approvals import Approvals, Policy, Rule
+
+        settings = self.config.approvals
+        rules = [Rule(**{**one.model_dump(), "tools": tuple(one.tools)}) for one in settings.rules]
+        return Approvals(
+            lambda: self.memory.database,
+            Policy(rules, settings.role),
+            lasts=timedelta(hours=settings.hours),
+        )
+
+    def decide(self, id_: str, *, approve: bool, by: Decider, note: str = "") -> Approval:
+        """Decide what waits for a person; what was approved is done, and its conversation told."""
+        done = self.approvals.decide(id_, approve=approve, by=by, call=self.tools.call, note=note)
+        if done.thread:
+            self.memory.conversation(self.agent).tell(done.thread)
+        return done
 
     @cached_property
     def memory(self) -> Memory:
@@ -76,6 +99,7 @@ class Agents(Index, Tables):
             usage_of=self.usage_of,
             tracer=self.tracer,
             concerned=self._concerned,
+            outcome=self.approvals.outcome,
         )
 
     def _concerned(self, question: str, tenant: str) -> list[str]:
@@ -172,6 +196,7 @@ class Versioned:
         from agentops_ref.agents.request import Request
 
         request = request or Request(**{"tenant": self._app.config.agent.tenant, **more})
+        request = request if request.asked else dataclasses.replace(request, asked=question)
         answer = self.agent(question, request=request)
         return dataclasses.replace(answer, index_version=self._app.index.version)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from agentops_ref.agents.chain import Agent, UsageOf
 from agentops_ref.agents.limits import Limits
+from agentops_ref.agents.memory.approval import Outcome
 from agentops_ref.agents.memory.ask import Ask
 from agentops_ref.agents.memory.database import Database, open_database
 from agentops_ref.agents.memory.fact_store import Clock, fact_store, utc_now
@@ -43,6 +44,8 @@ class Memory:
         The time, in UTC; as an attribute it can be set later.
     concerned
         Chooses those whom a question names, whose facts are recalled too; see `Recall`.
+    outcome
+        Tells what became of an action that waited; see `Conversation`.
     """
 
     def __init__(
@@ -58,8 +61,9 @@ class Memory:
         tracer: Tracer,
         clock: Clock = utc_now,
         concerned: Concerned = nobody,
+        outcome: Outcome | None = None,
     ) -> None:
-        self._concerned = concerned
+        self._concerned, self._outcome = concerned, outcome
         self.settings = settings
         self._chat, self._embeddings, self._prompts = chat, embeddings, prompts
         self._path, self._load, self.clock = path, load, clock
@@ -144,6 +148,7 @@ class Memory:
             budget=self.settings.threads.budget_tokens,
             recall=self.recall,
             learn=self.learn if self.settings.facts.learn else None,
+            outcome=self._outcome,
         )
 
     def learn(

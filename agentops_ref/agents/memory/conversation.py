@@ -2,7 +2,8 @@
 
 Taught in chapter 6. One graph:
 
-    question (stand alone) ──► answer (the agent) ──► learn ──► trim (summarise what no longer fits)
+    question (stand alone) ─► answer (the agent) ─► learn ─► trim (summarise what no longer fits)
+                                                               └─► wait (for a person's approval)
 
 The agent knows no history. What it needs of it, the first step has put into the question. What is
 known of those whom it concerns goes to the agent beside it; what the user says of them is learned.
@@ -24,6 +25,7 @@ from langgraph.graph.message import add_messages
 from langgraph.runtime import Runtime
 
 from agentops_ref.agents.chain import Agent
+from agentops_ref.agents.memory.approval import Outcome, Wait, still_waiting, wake
 from agentops_ref.agents.memory.facts import FactSource
 from agentops_ref.agents.memory.learn import Learn, learned_step
 from agentops_ref.agents.memory.recall import Recall, recalled_step
@@ -45,6 +47,8 @@ class ConversationState(TypedDict, total=False):
 
     messages: Annotated[list[AnyMessage], add_messages]
     summary: str
+    waiting: list[str]
+    """Approvals whose outcome the conversation has not been told."""
     question: Annotated[str, UntrackedValue]
     reply: Annotated[Any, UntrackedValue]
     usage: Annotated[Any, UntrackedValue]
@@ -60,6 +64,9 @@ class Conversation:
     recall, learn
         Long-term memory; None is none. Learned is about the request's first subject, after the
         answer: with durability ``sync``, a process that dies between the two has learned nothing.
+    outcome
+        Tells what became of an action that waits for a person. With it a turn that ends in such an
+        action is interrupted, and `tell` ends it.
     """
 
     def __init__(
@@ -73,7 +80,9 @@ class Conversation:
         count: Count | None = None,
         recall: Recall | None = None,
         learn: Learn | None = None,
+        outcome: Outcome | None = None,
     ) -> None:
+        self._outcome = outcome
         self._recall, self._learner = recall, learn
         self._agent, self.threads = agent, threads
         self._standalone, self._summariser = standalone, summariser
@@ -114,6 +123,13 @@ class Conversation:
         spent = time.perf_counter() - started
         return dataclasses.replace(reply, usage=ran["usage"], seconds=spent)
 
+    def tell(self, thread: str) -> bool:
+        """Let a thread go on that waits for approvals; False if it does not wait.
+
+        It says what became of those that were decided, and goes on waiting for the others.
+        """
+        return wake(self.threads, self.graph, thread)
+
     @cached_property
     def graph(self) -> Any:
         """The compiled graph."""
@@ -126,7 +142,9 @@ class Conversation:
         graph.add_edge("question", "answer")
         graph.add_edge("answer", "learn")
         graph.add_edge("learn", "trim")
-        graph.add_edge("trim", END)
+        graph.add_node("wait", Wait(self._outcome).node)
+        graph.add_conditional_edges("trim", still_waiting, {True: "wait", False: END})
+        graph.add_conditional_edges("wait", still_waiting, {True: "wait", False: END})
         return graph.compile(checkpointer=self.threads.saver)
 
     def _question(self, state: ConversationState, runtime: Runtime[Request]) -> ConversationState:
@@ -141,12 +159,15 @@ class Conversation:
         request = runtime.context
         if self._recall is not None:
             request = dataclasses.replace(request, known=self._recall(question, request))
+        words = [message.text for message in state["messages"] if message.type == "human"]
+        request = dataclasses.replace(request, asked="\n".join(words))
         answer = self._agent(question, request=request)
         steps = [Step("memory", "question", question)] if question != said else []
         steps += [recalled_step(request.known)] if request.known else []
         answer = dataclasses.replace(answer, steps=(*steps, *answer.steps))
         return {
             "messages": [_message(answer)],
+            "waiting": [*state.get("waiting", ()), *answer.waiting] if self._outcome else [],
             "reply": answer,
             "usage": state["usage"] + answer.usage,
         }
@@ -205,6 +226,7 @@ def _message(answer: Answer) -> AIMessage:
         "model": answer.model,
         "index_version": answer.index_version,
         "trace_id": answer.trace_id,
+        "waiting": list(answer.waiting),
     }
     return AIMessage(answer.text, id=str(uuid.uuid4()), additional_kwargs={_KEPT: kept})
 
@@ -219,4 +241,5 @@ def _answer(message: AIMessage | None) -> Answer:
         model=str(kept.get("model", "")),
         index_version=kept.get("index_version"),
         trace_id=str(kept.get("trace_id", "")),
+        waiting=tuple(kept.get("waiting", ())),
     )

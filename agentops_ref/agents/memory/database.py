@@ -49,6 +49,10 @@ class Database(Protocol):
         """Return a LangGraph checkpointer with its tables made; its errors are ours."""
         ...
 
+    def connection(self) -> Any:
+        """Return a context manager with a connection in autocommit mode; its errors are ours."""
+        ...
+
     def one_at_a_time(self, key: str, *, wait: float) -> Any:
         """Return a context manager that one holder of the key is in, in any process.
 

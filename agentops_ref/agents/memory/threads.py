@@ -231,6 +231,11 @@ class Threads:
         self._database.scrub()
         return found
 
+    def owner(self, thread: str) -> str:
+        """Return whose thread it is, for those who work on it for everybody."""
+        held = self.saver.get_tuple({"configurable": {"thread_id": thread, "checkpoint_ns": ""}})
+        return str(held.metadata.get(_OWNER, "")) if held else ""
+
     def _at_rest(self, thread: str, owner: str) -> CheckpointTuple | None:
         place: Any = {"configurable": {"thread_id": thread, "checkpoint_ns": ""}}
         newest = self.saver.get_tuple(place)

@@ -15,7 +15,7 @@ from agentops_ref.agents.tools.audit import AuditFile
 from agentops_ref.agents.tools.documents import SearchTool
 from agentops_ref.agents.tools.functions import FunctionTool, imported
 from agentops_ref.agents.tools.records import RecordQuery, record_tools
-from agentops_ref.agents.tools.registry import Registry
+from agentops_ref.agents.tools.registry import Gate, Registry
 from agentops_ref.agents.tools.sensors import Sensors
 from agentops_ref.agents.tools.spec import Rate, Tool, ToolSource, ToolSpec
 from agentops_ref.errors import ConfigError, OperatorError, nearest
@@ -33,6 +33,7 @@ def build_registry(
     allow: Mapping[str, Sequence[str]],
     search: Search | None = None,
     tracer: Tracer | None = None,
+    gate: Gate | None = None,
 ) -> Registry:
     """Return a registry with the configured tools.
 
@@ -50,6 +51,8 @@ def build_registry(
         tool allows nothing.
     search
         The search over the documents; without it there is no such tool.
+    gate
+        Asked before each call of a tool that writes.
 
     Raises
     ------
@@ -59,6 +62,7 @@ def build_registry(
     registry = Registry(
         audit=AuditFile(path(settings.audit)),
         tracer=tracer,
+        gate=gate,
         adapt=lambda spec: adapted(
             replace(spec, agents=_allowed(spec.name, allow)), settings.overrides.get(spec.name)
         ),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, get_type_hints
 
 from agentops_ref.agents.tools.spec import Caller, Effect, ToolSpec, WrongArguments
@@ -25,6 +26,8 @@ class FunctionTool:
         ``Annotated[str, Field(description=...)]`` says more about one.
     name, description
         By default the function's name and the first paragraph of its docstring.
+    rehearses
+        The function does nothing, and says what it would do, where its `Caller` is rehearsing.
     more
         Further fields of `ToolSpec`.
 
@@ -41,6 +44,7 @@ class FunctionTool:
         name: str | None = None,
         description: str | None = None,
         effect: Effect = "read",
+        rehearses: bool = False,
         **more: Any,
     ) -> None:
         called = name or str(getattr(function, "__name__", ""))
@@ -51,6 +55,10 @@ class FunctionTool:
         self._form = self._read(called)
         schema = self._form.model_json_schema()
         self.spec = ToolSpec(called, about, without_titles(schema), effect=effect, **more)
+        if rehearses and not self._caller:
+            raise DeveloperError(f"tool {called}: to rehearse it needs a parameter of type Caller")
+        if rehearses:
+            self.rehearse = lambda given, caller: self(given, replace(caller, rehearsal=True))
 
     def _read(self, called: str) -> Any:
         """Return the pydantic model of the function's arguments."""

@@ -29,6 +29,7 @@ from agentops_ref.agents.tools.spec import (
     MAX_CHARS,
     Caller,
     Status,
+    Stopped,
     Tool,
     ToolResult,
     ToolSource,
@@ -41,6 +42,9 @@ from agentops_ref.errors import AgentOpsError, DeveloperError, nearest
 from agentops_ref.tracing import NoTracer, Tracer
 
 log = logging.getLogger(__name__)
+
+Gate = Callable[[ToolSpec, Mapping[str, Any], Caller, Callable[[], Any] | None], Stopped | None]
+"""(tool, arguments, caller, rehearsal) → why the call is not made, or None."""
 
 AT_ONCE = 16
 """Calls of one tool that may be running, those that were given up included."""
@@ -70,6 +74,8 @@ class Registry:
         Monotonic seconds, for rates.
     at_once
         Calls of one tool that may be running.
+    gate
+        Asked before each call of a tool that writes; what it returns is the result in its place.
     adapt
         Changes a tool's specification before it is registered; what it raises leaves the tool out.
     """
@@ -83,7 +89,9 @@ class Registry:
         clock: Callable[[], float] = time.monotonic,
         at_once: int = AT_ONCE,
         adapt: Callable[[ToolSpec], ToolSpec] | None = None,
+        gate: Gate | None = None,
     ) -> None:
+        self._gate = gate
         self._audit: Audit = audit or (lambda record: None)
         self._tracer, self._adapt = tracer or NoTracer(), adapt
         self._clock, self._rate = clock, RateLimit(clock=clock)
@@ -225,6 +233,8 @@ class Registry:
         if isinstance(given, _NotJson) or (found := _judge(given, entry.validator)):
             what = str(given) if isinstance(given, _NotJson) else found
             return _Outcome("invalid", f"{name}: {what}"), False
+        if (stopped := self._stopped(entry.tool, given, caller, limits)) is not None:
+            return stopped, False
         if spec.repeat == "free":
             return self._make(entry.tool, given, caller, limits, Future(), lambda: None), False
         call = json.dumps([name, given], sort_keys=True)
@@ -238,6 +248,27 @@ class Registry:
             return _Outcome("limited", text), True
         waited = _waited(spec, limits, partial(outcome.result, spec.timeout))
         return _unsure(spec, waited), True
+
+    def _stopped(
+        self, tool: Tool, arguments: Mapping[str, Any], caller: Caller, limits: Limits
+    ) -> _Outcome | None:
+        """Return what the gate gives in place of a call that writes. One that fails is shut."""
+        if self._gate is None or tool.spec.effect == "read":
+            return None
+        gate, rehearse = self._gate, getattr(tool, "rehearse", None)
+        rehearsed = rehearse and partial(rehearse, arguments, caller)
+
+        def ask() -> _Outcome:
+            try:
+                found = gate(tool.spec, arguments, caller, rehearsed)
+                return _Outcome("ok", "") if found is None else _Outcome(*found)
+            except WrongArguments as error:
+                return _Outcome("invalid", f"{tool.spec.name}: {error}")
+            except Exception as error:
+                return _Outcome("failed", f"nothing was done: {_reason(error)}")
+
+        asked = _waited(tool.spec, limits, ask)
+        return None if asked.status == "ok" else asked
 
     def _make(
         self,

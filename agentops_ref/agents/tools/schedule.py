@@ -70,11 +70,12 @@ class Schedule:
 
     def tools(self, **more: Any) -> list[FunctionTool]:
         """Return the actions as tools; ``more`` are fields of each `ToolSpec`."""
+        acts: dict[str, Any] = {"effect": "write", "rehearses": True}
         return [
             FunctionTool(self.visits, **more),
-            FunctionTool(self.book_visit, effect="write", **more),
-            FunctionTool(self.reschedule_visit, effect="write", **more),
-            FunctionTool(self.propose_credit_note, effect="write", **more),
+            FunctionTool(self.book_visit, **acts, **more),
+            FunctionTool(self.reschedule_visit, **acts, **more),
+            FunctionTool(self.propose_credit_note, **acts, **more),
         ]
 
     def visits(self, serial: Serial, caller: Caller) -> list[dict[str, Any]]:
@@ -191,7 +192,7 @@ class Schedule:
         """Act and note it under its key, or return what was done under that key before.
 
         The key is the request's with what is wanted: a request that asks for the same twice means
-        one thing, and another request another.
+        one thing, and another request another. A rehearsal is undone in the same transaction.
         """
         named = json.dumps([caller.tenant, caller.request, action, *wanted])
         key = hashlib.sha256(named.encode()).hexdigest()
@@ -204,6 +205,9 @@ class Schedule:
                     answer: dict[str, Any] = json.loads(done[0])
                     return answer
                 answer = act(held)
+                if caller.rehearsal:
+                    held.execute("rollback")
+                    return answer
                 held.execute("insert into done values (?, ?)", (key, json.dumps(answer)))
                 held.execute("commit")
                 return answer

@@ -17,7 +17,8 @@ from agentops_ref.errors import DeveloperError, ModelError
 
 Effect = Literal["read", "write"]
 Repeat = Literal["free", "once", "never"]
-Status = Literal["ok", "invalid", "denied", "limited", "timeout", "failed", "unknown"]
+Status = Literal["ok", "invalid", "denied", "limited", "waiting", "timeout", "failed", "unknown"]
+"""Waiting: nothing was done, and a person decides whether it will be."""
 
 EVERYBODY = "*"
 MAX_CHARS = 2000
@@ -101,13 +102,29 @@ class Caller:
     thread: str = ""
     filters: Mapping[str, Any] | None = None
     """What every search is restricted to."""
+    said: str = ""
+    """What the user said, word for word; a policy compares an action with it."""
+    approval: str = ""
+    """The record that allows this call; see `agentops_ref.agents.approvals`."""
+    rehearsal: bool = False
+    """The tool is to say what it would do, and to do nothing."""
+
+
+class Stopped(NamedTuple):
+    """Why a call is not made."""
+
+    status: Status
+    text: str
+    """What the model is told."""
+    value: Any = None
 
 
 class Tool(Protocol):
     """Something that the registry can call.
 
     It raises `WrongArguments` for arguments that its schema admits and it cannot use, and whatever
-    it likes for everything else that goes wrong.
+    it likes for everything else that goes wrong. One that writes may also have a method
+    ``rehearse`` with the same parameters, which says what would be done and does nothing.
     """
 
     @property
@@ -144,7 +161,8 @@ class ToolResult:
     text: str
     """What the model is told; never empty."""
     value: Any = None
-    """What the tool returned, whole; None unless the status is ``ok``."""
+    """What the tool returned, whole, if the status is ``ok``; of a call that is waiting, the id of
+    its approval; else None."""
     seconds: float = 0.0
     """From the call to its result, waiting included."""
     repeated: bool = False

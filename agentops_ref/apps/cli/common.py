@@ -138,6 +138,7 @@ def answer_fields(answer: Answer) -> dict[str, Any]:
         "answer": answer.text,
         "abstained": answer.abstained,
         "problem": answer.problem,
+        "waiting": answer.waiting,
         "steps": answer.steps,
         "citations": answer.citations,
         "trace_id": answer.trace_id,

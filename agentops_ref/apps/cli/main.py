@@ -6,6 +6,7 @@ import click
 
 from agentops_ref.apps.cli import (
     agents,
+    approvals,
     ask,
     chat,
     config,
@@ -37,7 +38,14 @@ def cli() -> None:
 
 for part in (tour.tour, ask.ask, chat.chat, search.search, doctor.doctor, corpus.corpus):
     cli.add_command(part)
-for group in (agents.agents, ingest.ingest, tables.tables, tools.tools, memory.memory):
+for group in (
+    agents.agents,
+    ingest.ingest,
+    tables.tables,
+    tools.tools,
+    memory.memory,
+    approvals.approvals,
+):
     cli.add_command(group)
 for group in (evals.evaluation, models.models, record.record, config.config):
     cli.add_command(group)

@@ -80,7 +80,8 @@ def call(
         raise click.BadParameter(f"expected JSON, got {given}: {error}", param_hint="--args") from (
             error
         )
-    result = _registry(session).call(name, arguments, Caller(agent, tenant=tenant, user=user))
+    caller = Caller(agent, tenant=tenant, user=user, said=given)  # typed by whoever calls
+    result = _registry(session).call(name, arguments, caller)
     if as_json:
         shown = {"tool": result.tool, "status": result.status, "text": result.text}
         print_json({**shown, "seconds": result.seconds, "repeated": result.repeated})

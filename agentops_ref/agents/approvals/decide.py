@@ -1,0 +1,185 @@
+"""Who may decide, and that what was decided is done once, as it was asked for.
+
+Taught in chapter 7. What is approved is the call itself: tool, version and arguments. It is done by
+code from the record, so no model is asked a second time, and nothing can change in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
+from typing import Any
+
+from agentops_ref.agents.approvals.policy import Policy
+from agentops_ref.agents.approvals.store import Approval, ApprovalStore
+from agentops_ref.agents.memory.database import Database
+from agentops_ref.agents.memory.fact_store import Clock, utc_now
+from agentops_ref.agents.tools.spec import Caller, Stopped, ToolResult, ToolSpec, told
+from agentops_ref.errors import OperatorError
+
+ALL = "*"
+Call = Callable[[str, Any, Caller], ToolResult]
+
+
+class NotDecided(OperatorError):
+    """A decision that changes nothing: twice, late, of nothing, or by the wrong person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decider:
+    """Who decides. It comes from a checked token or from whoever runs the machine."""
+
+    user: str
+    roles: tuple[str, ...]
+    tenant: str = ""
+    """Whose actions may be decided; "*" is everybody's."""
+
+
+class Approvals:
+    """The gate that consequential actions pass, and the decisions that open it.
+
+    Parameters
+    ----------
+    database
+        Where records are kept; called when one is first needed.
+    lasts
+        After which an action that nobody decided is off.
+    """
+
+    def __init__(
+        self,
+        database: Callable[[], Database],
+        policy: Policy,
+        *,
+        lasts: timedelta,
+        clock: Clock = utc_now,
+    ) -> None:
+        self._database, self.policy = database, policy
+        self._lasts, self.clock = lasts, clock
+
+    @cached_property
+    def store(self) -> ApprovalStore:
+        """The records."""
+        return ApprovalStore(self._database())
+
+    def gate(
+        self,
+        spec: ToolSpec,
+        arguments: Mapping[str, Any],
+        caller: Caller,
+        rehearse: Callable[[], Any] | None = None,
+    ) -> Stopped | None:
+        """Return why a call is not made now; None lets it be made.
+
+        Parameters
+        ----------
+        rehearse
+            Tells what the call would give, and raises what it would raise, without doing it: what
+            cannot be done is put before nobody.
+        """
+        if caller.approval:
+            opened = self.store.begin(
+                caller.approval,
+                tenant=caller.tenant,
+                tool=spec.name,
+                version=spec.version,
+                arguments=arguments,
+            )
+            return None if opened else Stopped("denied", f"{spec.name}: this was not approved")
+        demand = self.policy.demand(spec, arguments, caller.said)
+        if demand is None:
+            return None
+        effect = told(rehearse()) if rehearse is not None else ""
+        asked = self.store.ask(
+            tenant=caller.tenant,
+            tool=spec.name,
+            version=spec.version,
+            arguments=arguments,
+            effect=effect,
+            why=demand.why,
+            role=demand.role,
+            agent=caller.agent,
+            requested_by=caller.user,
+            request=caller.request,
+            thread=caller.thread,
+            now=self.clock(),
+            lasts=self._lasts,
+        )
+        # Without the record's id: what a model is told should be the same each time.
+        text = f"not done yet: it waits for approval by the {demand.role} ({demand.why})"
+        return Stopped("waiting", text, asked.id)
+
+    def decide(
+        self, id_: str, *, approve: bool, by: Decider, call: Call, note: str = ""
+    ) -> Approval:
+        """Decide, and do what was approved through ``call``, a `Registry`'s.
+
+        Raises
+        ------
+        NotDecided
+            Nothing has changed; says why.
+        """
+        held = self._may(id_, by)
+        state: Any = "approved" if approve else "rejected"
+        if not self.store.decide(id_, state, by=by.user, note=note, now=self.clock()):
+            raise NotDecided(self._undecidable(self.store.get(id_) or held))
+        if approve:
+            self._carry_out(held, call)
+        done = self.store.get(id_)
+        assert done is not None  # nothing deletes it
+        return done
+
+    def outcome(self, id_: str) -> str | None:
+        """Return what became of an action in a sentence; None while it waits or is being done."""
+        held = self.store.get(id_)
+        if held is None:
+            return "There is no record of this action any more."
+        if held.late(self.clock()):
+            return f"{held.tool} was not done: nobody decided until {held.expires_at[:16]} UTC."
+        by = f"the {held.role} ({held.decided_by})" if held.decided_by else f"the {held.role}"
+        note = f" Note: {held.note}." if held.note else ""
+        if held.state == "rejected":
+            return f"{held.tool} was not done: {by} did not approve it.{note}"
+        if held.state == "done":
+            return f"{held.tool} was approved by {by} and done: {held.result}.{note}"
+        if held.state == "failed":
+            return f"{held.tool} was approved by {by} but failed: {held.result}.{note}"
+        return None
+
+    def _may(self, id_: str, by: Decider) -> Approval:
+        held = self.store.get(id_)
+        if held is None or by.tenant not in (ALL, held.tenant):
+            # The same words, so that nobody learns what others have waiting.
+            raise NotDecided(f"no action '{id_}' waits: agentops approvals list")
+        if not by.user:
+            raise NotDecided(f"{id_}: who decides must be known; nobody is named")
+        if held.role not in by.roles:
+            has = ", ".join(by.roles) or "no role"
+            raise NotDecided(f"{id_} is decided by the {held.role}; {by.user} has {has}")
+        if by.user == held.requested_by:
+            raise NotDecided(f"{id_} was asked for by {by.user}, so somebody else must decide it")
+        return held
+
+    def _undecidable(self, held: Approval) -> str:
+        if held.late(self.clock()):
+            return (
+                f"{held.id} could be decided until {held.expires_at[:16]} UTC: nothing was done; "
+                "ask for the action again"
+            )
+        return f"{held.id} was decided before: {held.state}, by {held.decided_by or 'nobody'}"
+
+    def _carry_out(self, held: Approval, call: Call) -> None:
+        caller = Caller(
+            held.agent,
+            tenant=held.tenant,
+            user=held.requested_by,
+            request=held.request,
+            thread=held.thread,
+            approval=held.id,
+        )
+        result = call(held.tool, held.arguments, caller)
+        if result.status == "timeout":
+            return  # it may have been done; the record says that nobody knows
+        self.store.end(held.id, "done" if result.ok else "failed", result.text)

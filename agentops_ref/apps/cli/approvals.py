@@ -1,0 +1,73 @@
+"""``agentops approvals``: actions that wait for a person, and their decisions."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from agentops_ref.apps.cli.common import Session, command, console, json_option, print_json
+
+
+@click.group()
+def approvals() -> None:
+    """Actions that wait for a person.
+
+    The section `approvals:` of the configuration says which actions wait, and who decides.
+    """
+
+
+@approvals.command("list")
+@click.option("--all", "every", is_flag=True, help="Those that were decided, too.")
+@click.option("--tenant", metavar="T", help="Of this tenant only.")
+@json_option
+@command
+def list_(session: Session, every: bool, tenant: str | None, as_json: bool) -> None:
+    """Name what waits: what would be done, why it waits, who decides and until when."""
+    from agentops_ref.apps import screen
+
+    held = session.app().approvals
+    found = held.store.list(every=every, tenant=tenant)
+    if as_json:
+        print_json({"approvals": found})
+        return
+    screen.approvals(console(), found, held.clock())
+
+
+@approvals.command()
+@click.argument("id_", metavar="ID")
+@click.option("--approve", "approve", flag_value=True, type=bool, help="Let it be done, now.")
+@click.option("--reject", "approve", flag_value=False, type=bool, help="It is not to be done.")
+@click.option("--as", "user", metavar="NAME", required=True, help="Who decides: approvals.people.")
+@click.option("--note", metavar="TEXT", default="", help="Kept with the decision, and told.")
+@json_option
+@command
+def decide(
+    session: Session, id_: str, approve: bool | None, user: str, note: str, as_json: bool
+) -> None:
+    """Approve or reject what waits; what is approved is done at once, as it was asked for.
+
+    A decision that comes twice, late, or from the wrong person changes nothing; the exit code is 1.
+    """
+    from agentops_ref.agents.approvals import Decider
+    from agentops_ref.errors import ConfigError, nearest
+
+    if approve is None:
+        raise click.UsageError("say --approve or --reject")
+    app = session.app()
+    people = app.config.approvals.people
+    if user not in people:
+        raise ConfigError(
+            f"approvals.people: nobody is named '{user}'{nearest(user, list(people))}"
+        )
+    by = Decider(user, tuple(people[user].roles), people[user].tenant)
+    done = app.decide(id_, approve=approve, by=by, note=note)
+    if as_json:
+        print_json(done)
+    else:
+        given = json.dumps(done.arguments, ensure_ascii=False)
+        click.echo(f"{done.id}: {done.state}: {done.tool} {given}")
+        if done.result:
+            click.echo(f"    {done.result}")
+    if done.state not in ("done", "rejected"):
+        raise click.exceptions.Exit(1)
