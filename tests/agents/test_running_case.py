@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import csv
+import re
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from agentops_ref.agents.tools import Caller, Registry
+from agentops_ref import build, load_config
+from agentops_ref.agents.tools import Caller, Registry, ToolSpec
 from agentops_ref.agents.tools.records import (
     LOOKUPS,
     SHARED,
@@ -298,6 +301,30 @@ def test_credit_is_proposed_up_to_the_invoice(
     for wrong in (0, -5, float("inf"), 0.001):
         assert not propose(wrong, f"r{wrong}").ok
     assert count(file, "credit_notes") == 2
+
+
+def test_a_rehearsal_says_what_would_be_done_and_does_nothing(
+    booking: Registry, file: Path
+) -> None:
+    rehearsing = replace(BO, rehearsal=True)
+    told = booking.call("book_visit", visit(), rehearsing)
+    assert told.value["technician"] == "T01"
+    assert count(file, "visits") == count(file, "done") == 0
+    assert booking.call("book_visit", visit(), replace(BO, request="r2")).ok
+    refused = booking.call("book_visit", visit(), replace(rehearsing, request="r3"))
+    assert "has a visit on the morning" in refused.text
+
+
+def test_the_configured_policy_is_the_one_that_the_documents_state() -> None:
+    """A credit above the warranty policy's limit waits for the warranty manager, and none below."""
+    text = Path("corpus/policies/warranty-policy.md").read_text(encoding="utf-8")
+    (limit,) = re.findall(r"above \[(\d+) EUR\]\(#warranty.credit_approval_limit\)", text)
+    policy = build(load_config()).approvals.policy
+    spec = ToolSpec("propose_credit_note", "Propose.", {"type": "object"}, effect="write")
+    for cents, role in ((0, None), (1, "warranty manager")):
+        euros = int(limit) + cents / 100
+        demand = policy.demand(spec, {"invoice": "I1", "amount_eur": euros}, f"I1, {euros}")
+        assert (demand.role if demand else None) == role
 
 
 def test_an_action_that_fails_half_way_leaves_nothing(booking: Registry, file: Path) -> None:

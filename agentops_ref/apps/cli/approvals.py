@@ -36,14 +36,20 @@ def list_(session: Session, every: bool, tenant: str | None, as_json: bool) -> N
 
 @approvals.command()
 @click.argument("id_", metavar="ID")
-@click.option("--approve", "approve", flag_value=True, type=bool, help="Let it be done, now.")
-@click.option("--reject", "approve", flag_value=False, type=bool, help="It is not to be done.")
+@click.option("--approve", is_flag=True, help="Let it be done, now.")
+@click.option("--reject", is_flag=True, help="It is not to be done.")
 @click.option("--as", "user", metavar="NAME", required=True, help="Who decides: approvals.people.")
 @click.option("--note", metavar="TEXT", default="", help="Kept with the decision, and told.")
 @json_option
 @command
 def decide(
-    session: Session, id_: str, approve: bool | None, user: str, note: str, as_json: bool
+    session: Session,
+    id_: str,
+    approve: bool,
+    reject: bool,
+    user: str,
+    note: str,
+    as_json: bool,
 ) -> None:
     """Approve or reject what waits; what is approved is done at once, as it was asked for.
 
@@ -52,7 +58,7 @@ def decide(
     from agentops_ref.agents.approvals import Decider
     from agentops_ref.errors import ConfigError, nearest
 
-    if approve is None:
+    if approve == reject:
         raise click.UsageError("say --approve or --reject")
     app = session.app()
     people = app.config.approvals.people

@@ -100,9 +100,7 @@ def test_decided_late_it_does_nothing(desk: Desk) -> None:
     ],
 )
 @pytest.mark.parametrize("approve", [True, False])
-def test_the_wrong_person_does_nothing(
-    desk: Desk, by: Decider, why: str, approve: bool
-) -> None:
+def test_the_wrong_person_does_nothing(desk: Desk, by: Decider, why: str, approve: bool) -> None:
     id_ = waiting(desk)
     with pytest.raises(NotDecided, match=why):
         desk.decide(id_, by=by, approve=approve)
