@@ -20,7 +20,7 @@ import pandas as pd
 from agentops_ref.apps import team
 from agentops_ref.evals import CaseResult, EvalResult, compare
 from agentops_ref.evals.result import Comparison
-from agentops_ref.evals.statistics import pass_hat_k
+from agentops_ref.evals.statistics import Difference, paired_bootstrap, pass_hat_k
 from agentops_ref.ops.endpoints import Endpoint
 from agentops_ref.records import Case
 from agentops_ref.wiring import App, Progress
@@ -94,7 +94,7 @@ def repeated(
     """Return pass^1 and pass^k of each system, k being the number of samples, with intervals."""
     rows = []
     for name, runs in samples.items():
-        passed = [sum(map(_right, tries)) for tries in zip(*(r.results for r in runs), strict=True)]
+        passed = _passed(runs)
         row: dict[str, object] = {"system": name, "questions": len(passed)}
         for k in (1, len(runs)):
             one = pass_hat_k(passed, len(runs), k, rng, level=level)
@@ -102,6 +102,30 @@ def repeated(
         row["always the same"] = sum(count in (0, len(runs)) for count in passed)
         rows.append(row)
     return pd.DataFrame(rows).set_index("system")
+
+
+def steadiness(
+    samples: Mapping[str, Sequence[EvalResult]],
+    base: str,
+    other: str,
+    rng: np.random.Generator,
+    *,
+    level: float = 0.95,
+) -> Difference:
+    """Return how much more ``other`` loses from pass^1 to pass^k than ``base``, on the same cases.
+
+    Above 0 it is less steady: which of its answers are right, chance decides more often.
+    """
+    lost = {}
+    for name in (base, other):
+        k = len(samples[name])
+        lost[name] = [count / k - (count == k) for count in _passed(samples[name])]
+    return paired_bootstrap(lost[base], lost[other], rng, level=level)
+
+
+def _passed(runs: Sequence[EvalResult]) -> list[int]:
+    """Return for each case in how many of the runs its answer was right."""
+    return [sum(map(_right, tries)) for tries in zip(*(r.results for r in runs), strict=True)]
 
 
 def summary(results: Mapping[str, EvalResult], *, level: float = 0.95) -> pd.DataFrame:

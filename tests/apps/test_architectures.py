@@ -103,6 +103,23 @@ def test_several_tries_are_counted_question_by_question() -> None:
     assert (row["pass^1"], row["pass^2"], row["always the same"]) == (0.75, 0.5, 1)
 
 
+def test_who_loses_more_from_one_try_to_several_is_less_steady() -> None:
+    def runs(*passed: int) -> list[EvalResult]:
+        cases = [case(f"c{number}", "a.pdf") for number in range(len(passed))]
+        return [
+            evaluation(*(result(c, right=n > one) for c, n in zip(cases, passed, strict=True)))
+            for one in range(4)
+        ]
+
+    samples = {"steady": runs(4, 4, 0, 0), "shaky": runs(3, 2, 1, 4), "same": runs(0, 0, 4, 4)}
+    rng = np.random.default_rng(1)
+    found = architectures.steadiness(samples, "steady", "shaky", rng)
+    assert found.mean == pytest.approx((0.75 + 0.5 + 0.25) / 4)
+    assert found.low <= found.mean <= found.high
+    assert architectures.steadiness(samples, "shaky", "steady", rng).mean == -found.mean
+    assert architectures.steadiness(samples, "steady", "same", rng) == (0, 0, 0)
+
+
 def test_a_part_holds_the_cases_of_its_slices_only() -> None:
     other = result(case("d", "manuals/a.pdf"))
     found = architectures.part(evaluation(result(BOTH), other), ["documents"])
