@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from agentops_ref.agents.chain import Agent, UsageOf
-from agentops_ref.agents.limits import Limits
+from agentops_ref.agents.limits import Allowance, Limits
 from agentops_ref.agents.memory.ask import Ask
 from agentops_ref.agents.memory.database import Database, open_database
 from agentops_ref.agents.memory.fact_store import Clock, fact_store, utc_now
@@ -43,6 +43,8 @@ class Memory:
         The time, in UTC; as an attribute it can be set later.
     concerned
         Chooses those whom a question names, whose facts are recalled too; see `Recall`.
+    allowance, reply
+        Of a conversation's turn; see `Conversation`.
     """
 
     def __init__(
@@ -58,7 +60,10 @@ class Memory:
         tracer: Tracer,
         clock: Clock = utc_now,
         concerned: Concerned = nobody,
+        allowance: Allowance | None = None,
+        reply: str = "There is no answer.",
     ) -> None:
+        self._allowance, self._reply = allowance, reply
         self._concerned = concerned
         self.settings = settings
         self._chat, self._embeddings, self._prompts = chat, embeddings, prompts
@@ -144,6 +149,9 @@ class Memory:
             budget=self.settings.threads.budget_tokens,
             recall=self.recall,
             learn=self.learn if self.settings.facts.learn else None,
+            allowance=self._allowance,
+            reply=self._reply,
+            tracer=self._tracer,
         )
 
     def learn(
