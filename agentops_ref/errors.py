@@ -6,7 +6,9 @@ A message names the input, what was expected and what to do, on one line where i
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from difflib import get_close_matches
+from typing import Any
 
 
 class AgentOpsError(Exception):
@@ -69,6 +71,7 @@ def nearest(name: str, known: list[str] | tuple[str, ...]) -> str:
     return f"; known: {', '.join(sorted(known))}" if known else ""
 
 
+_LONE = re.compile("[\\ud800-\\udfff]")
 _CONTROL = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\ud800-\\udfff]")
 
 
@@ -88,3 +91,32 @@ def printable(text: str) -> str:
     """
     flat = " ".join(text.split())
     return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), flat)
+
+
+def reason(error: BaseException) -> str:
+    """Return an error as one line: ours as they are written, others with their type."""
+    try:
+        text = printable(str(error))[:300]
+    except Exception:  # an error's own text may fail
+        text = ""
+    if isinstance(error, AgentOpsError) and text:
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def encodable(value: Any) -> Any:
+    """Return a value in whose texts a lone half of a surrogate pair, which no file, log or socket
+    takes, is the replacement character. Texts without one are as they were.
+
+    >>> encodable({"said": "a\\ud800b"})
+    {'said': 'a�b'}
+    """
+    if isinstance(value, str):
+        return _LONE.sub("\ufffd", value)
+    if isinstance(value, Mapping):
+        return {encodable(key): encodable(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [encodable(one) for one in value]
+    if isinstance(value, tuple) and type(value) is tuple:
+        return tuple(encodable(one) for one in value)
+    return value

@@ -1,23 +1,37 @@
 """Traces: MLflow spans with tokens and cost per model call, and a tree for the terminal.
 
 Taught in chapter 9. Nothing here imports MLflow before a trace is really wanted: it costs
-seconds, and syncing or searching needs none.
+seconds, and syncing or searching needs none. A store that is locked or gone costs a request its
+trace and a few seconds, never its answer.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shutil
 import tempfile
+import threading
+import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from agentops_ref.errors import encodable, printable, reason
 from agentops_ref.records import Usage
+
+log = logging.getLogger(__name__)
+PATIENCE = 3.0
+"""Seconds that a request waits for the store: to connect, and at its end for its spans."""
+PAUSE = 30.0
+"""Seconds without traces, after the store let somebody wait longer than that."""
 
 SpanKind = Literal["AGENT", "CHAIN", "RETRIEVER", "CHAT_MODEL", "TOOL", "PARSER"]
 
@@ -28,6 +42,10 @@ class Span(Protocol):
     def outputs(self, value: Any) -> None: ...
 
     def usage(self, usage: Usage, *, model: str) -> None: ...
+
+    def failed(self, why: str) -> None:
+        """Mark what was done as failed, where the failure is a result and not an error."""
+        ...
 
     @property
     def trace_id(self) -> str: ...
@@ -54,6 +72,9 @@ class _NoSpan:
     def usage(self, usage: Usage, *, model: str) -> None:
         pass
 
+    def failed(self, why: str) -> None:
+        pass
+
 
 class NoTracer:
     """A tracer for tests and for callers that want no traces."""
@@ -75,7 +96,12 @@ class _MlflowSpan:
         return str(self._span.trace_id)
 
     def outputs(self, value: Any) -> None:
-        self._span.set_outputs(value)
+        self._span.set_outputs(encodable(value))
+
+    def failed(self, why: str) -> None:
+        from mlflow.entities import SpanStatus, SpanStatusCode
+
+        self._span.set_status(SpanStatus(SpanStatusCode.ERROR, printable(why)[:500]))
 
     def usage(self, usage: Usage, *, model: str) -> None:
         self._span.set_attribute("mlflow.llm.model", model)
@@ -101,39 +127,144 @@ class MlflowTracer:
     def __init__(self, uri: str, experiment: str) -> None:
         self.uri, self.experiment = uri, experiment
         self._connected = False
+        self._connecting, self._off_until = threading.Lock(), 0.0
 
     def connect(self) -> Any:
         """Point MLflow to the store and the experiment; return the module."""
-        with warnings.catch_warnings():
-            # Its progress bars look for widgets that a page of a book does not have.
-            warnings.filterwarnings("ignore", message="IProgress not found")
-            import mlflow
-
+        mlflow = _mlflow()
         if not self._connected or mlflow.get_tracking_uri() != self.uri:
-            _prepare_sqlite(self.uri)
-            mlflow.set_tracking_uri(self.uri)
-            mlflow.set_registry_uri(self.uri)
-            told = logging.getLogger("mlflow.tracking.fluent")
-            level = told.level
-            told.setLevel(logging.WARNING)  # that an experiment is new, is no news to a user
-            mlflow.set_experiment(self.experiment)
-            told.setLevel(level)
-            self._connected = True
+            with self._connecting:
+                _prepare_sqlite(self.uri)
+                mlflow.set_tracking_uri(self.uri)
+                mlflow.set_registry_uri(self.uri)
+                told = logging.getLogger("mlflow.tracking.fluent")
+                level = told.level
+                told.setLevel(logging.WARNING)  # that an experiment is new, is no news to a user
+                try:
+                    mlflow.set_experiment(self.experiment)
+                finally:
+                    told.setLevel(level)
+                self._connected = True
         return mlflow
 
     @contextmanager
     def span(self, name: str, kind: SpanKind, inputs: Mapping[str, Any]) -> Iterator[Span]:
-        mlflow = self.connect()
-        with mlflow.start_span(name=name, span_type=kind) as span:
-            span.set_inputs(dict(inputs))
-            yield _MlflowSpan(span)
+        mlflow = self._ready()
+        if mlflow is None:
+            yield _NoSpan()
+            return
+        writer, outermost = _WRITER.get(), False
+        if writer is None:
+            writer, outermost = _Writer(), True
+        within = _WRITER.set(writer)
+        end: Callable[..., None] = _nothing
+        try:
+            with mlflow.start_span(name=name, span_type=kind) as span:
+                # To end a span is to write it, which may take as long as the store is locked.
+                end, span.end = span.end, _nothing
+                span.set_inputs(encodable(dict(inputs)))
+                yield _MlflowSpan(span)
+        finally:
+            _WRITER.reset(within)
+            writer.give(partial(copy_context().run, end, end_time_ns=time.time_ns()))
+            if outermost and not self._off() and not writer.wait(PATIENCE):
+                self._pause(f"it took more than {PATIENCE:g} s to write")
 
     def headers(self) -> Mapping[str, str]:
-        mlflow = self.connect()
-        if mlflow.get_current_active_span() is None:
+        mlflow = self._ready()
+        if mlflow is None or mlflow.get_current_active_span() is None:
             return {}
         made: dict[str, str] = mlflow.tracing.get_tracing_context_headers_for_http_request()
         return made
+
+    def _ready(self) -> Any:
+        """Return MLflow, connected; None while there is no store to write to."""
+        if self._off():
+            return None
+        mlflow = _mlflow()
+        if self._connected and mlflow.get_tracking_uri() == self.uri:
+            return mlflow
+        failed: list[Exception] = []
+        _import_store(self.uri)  # seconds that are no sign of a store that is locked
+
+        def connect() -> None:
+            try:
+                self.connect()
+            except Exception as error:  # whatever a database or a network raises
+                failed.append(error)
+
+        thread = threading.Thread(target=connect, name="agentops tracking", daemon=True)
+        thread.start()
+        thread.join(PATIENCE)
+        if thread.is_alive() or failed:
+            self._pause(reason(failed[0]) if failed else f"no answer within {PATIENCE:g} s")
+            return None
+        return mlflow
+
+    def _off(self) -> bool:
+        return time.monotonic() < self._off_until
+
+    def _pause(self, why: str) -> None:
+        self._off_until = time.monotonic() + PAUSE
+        log.warning("no traces for %g s, the tracking store cannot be used: %s", PAUSE, why)
+
+
+class _Writer:
+    """Ends the spans of one request in a thread of its own, in order."""
+
+    def __init__(self) -> None:
+        self._guard, self._runs = threading.Lock(), False
+        self._waiting: deque[Callable[[], None]] = deque()
+
+    def give(self, work: Callable[[], None]) -> None:
+        with self._guard:
+            self._waiting.append(work)
+            if self._runs:
+                return
+            self._runs = True
+        threading.Thread(target=self._work, name="agentops traces", daemon=True).start()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until all that was given is done; say whether it is."""
+        done = threading.Event()
+        self.give(done.set)
+        return done.wait(seconds)
+
+    def _work(self) -> None:
+        while True:
+            with self._guard:
+                if not self._waiting:
+                    self._runs = False
+                    return
+                work = self._waiting.popleft()
+            try:
+                work()
+            except Exception as error:
+                log.debug("a span was not written: %s", error)
+
+
+_WRITER: ContextVar[_Writer | None] = ContextVar("agentops_traces", default=None)
+
+
+def _mlflow() -> Any:
+    with warnings.catch_warnings():
+        # Its progress bars look for widgets that a page of a book does not have.
+        warnings.filterwarnings("ignore", message="IProgress not found")
+        import mlflow
+
+    return mlflow
+
+
+def _import_store(uri: str) -> None:
+    """Import what MLflow imports, and make what we make, before it opens such a store."""
+    if "://" in uri and not uri.startswith("http"):
+        import mlflow.store.tracking.sqlalchemy_store  # noqa: F401
+    with contextlib.suppress(OSError):  # connecting says it again
+        _prepare_sqlite(uri)
+
+
+def _nothing(*_: Any, **__: Any) -> None:
+    pass
 
 
 def _prepare_sqlite(uri: str) -> None:

@@ -10,10 +10,19 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from agentops_ref.agents.citations import answer_schema, cite, read_draft, strip_markers
+from agentops_ref.agents.citations import Draft, answer_schema, cite, read_draft, strip_markers
 from agentops_ref.agents.limits import Limits
 from agentops_ref.agents.prompts import Prompt
 from agentops_ref.agents.request import Request
+from agentops_ref.errors import (
+    AgentOpsError,
+    ModelError,
+    OperatorError,
+    TransientError,
+    encodable,
+    printable,
+    reason,
+)
 from agentops_ref.records import Answer, Hit, Usage
 from agentops_ref.tracing import NoTracer, Tracer
 
@@ -38,6 +47,10 @@ class Agent(Protocol):
 
 NOT_ASKED = "no model: nothing was found"
 """Who answered when a search found nothing: the chain abstains without a model call."""
+
+SILENT = "the model said nothing"
+MAX_CHARS = 100_000
+"""Characters of what a model says in one call; more is not an answer."""
 
 UsageOf = Callable[["BaseMessage"], Usage]
 
@@ -84,9 +97,7 @@ class Chain:
         with self.tracer.span("chain", "AGENT", {"question": question}) as span:
             started = time.perf_counter()
             with self.tracer.span("retrieve", "RETRIEVER", {"query": question}) as found:
-                hits = request.limits.run(
-                    "the search", lambda: self.search(question, filters=request.filters)
-                )
+                hits = request.limits.run("the search", lambda: self._found(question, request))
                 found.outputs([document_of(hit) for hit in hits])
             excerpts, shown = format_context(hits, self.context_chars)
             facts, known = format_context(request.known, start=len(shown) + 1)
@@ -108,7 +119,8 @@ class Chain:
                 model = model.bind(response_format={"type": "json_schema", "json_schema": schema})
             reply, usage = generate(model, messages, self.usage_of, self.tracer, request.limits)
             draft = read_draft(reply.text)
-            abstained = says(draft.text, self.prompt.abstain)
+            problem = unread(draft)
+            abstained = bool(problem) or says(draft.text, self.prompt.abstain)
             with self.tracer.span("cite", "PARSER", draft._asdict()) as cited:
                 citations = () if abstained else cite(draft, shown, min_support=self.min_support)
                 cited.outputs([[c.document, c.page, c.quote] for c in citations])
@@ -121,9 +133,20 @@ class Chain:
                 seconds=time.perf_counter() - started,
                 model=who_answered(reply),
                 trace_id=span.trace_id,
+                problem=problem,
             )
-            span.outputs({"answer": answer.text, "abstained": abstained})
+            span.outputs({"answer": answer.text, "abstained": abstained, "problem": problem})
+            if problem:
+                span.failed(problem)
         return answer
+
+    def _found(self, question: str, request: Request) -> list[Hit]:
+        try:
+            return self.search(question, filters=request.filters)
+        except AgentOpsError:
+            raise
+        except Exception as error:  # whatever an index raises
+            raise OperatorError(f"the search failed: {reason(error)}") from error
 
 
 class Direct:
@@ -149,8 +172,11 @@ class Direct:
                 self.model, messages, self.usage_of, self.tracer, request.limits
             )
             text = reply.text.strip()
-            abstained = says(text, self.prompt.abstain)
-            span.outputs({"answer": text, "abstained": abstained})
+            problem = "" if text else f"failed: {SILENT}"
+            abstained = not text or says(text, self.prompt.abstain)
+            span.outputs({"answer": text, "abstained": abstained, "problem": problem})
+            if problem:
+                span.failed(problem)
             return Answer(
                 text=self.prompt.reply if abstained else text,
                 abstained=abstained,
@@ -158,6 +184,7 @@ class Direct:
                 seconds=time.perf_counter() - started,
                 model=who_answered(reply),
                 trace_id=span.trace_id,
+                problem=problem,
             )
 
 
@@ -174,18 +201,46 @@ def generate(
     ------
     LimitReached
         The request has no step left, or the model took longer than the request may.
+    ModelError
+        It said more than anybody could read.
+    TransientError
+        It cannot be asked, whatever its library raised.
     """
     shown = [{"role": message.type, "content": message.text} for message in messages]
     with tracer.span("generate", "CHAT_MODEL", {"messages": shown}) as span:
-        reply: AIMessage = limits.run("the model", lambda: model.invoke(list(messages)))
+        try:
+            reply: AIMessage = limits.run("the model", lambda: model.invoke(list(messages)))
+        except AgentOpsError:
+            raise
+        except Exception as error:
+            raise TransientError(f"the model failed: {reason(error)}") from error
         usage = usage_of(reply)
         limits.spend(usage)
+        reply = _readable(reply)
         said: dict[str, Any] = {"role": "assistant", "content": reply.text}
         if reply.tool_calls:
             said["tool_calls"] = [[call["name"], call["args"]] for call in reply.tool_calls]
         span.outputs(said)
         span.usage(usage, model=who_answered(reply))
     return reply, usage
+
+
+def _readable(reply: AIMessage) -> AIMessage:
+    """Return a reply that can be written and sent on."""
+    if (size := len(reply.text)) > MAX_CHARS:
+        raise ModelError(f"the model said {size} characters, and {MAX_CHARS} are the most")
+    told = {"content": reply.content, "tool_calls": reply.tool_calls}
+    clean = encodable(told)
+    return reply if clean == told else reply.model_copy(update=clean)
+
+
+def unread(draft: Draft) -> str:
+    """Return the problem of a draft that is no answer: nothing, half a form, no word; else ""."""
+    if not draft.text:
+        return f"failed: {SILENT}"
+    if draft.text[0] == "{" or not any(map(str.isalnum, strip_markers(draft.text))):
+        return f"failed: the model's answer cannot be read: {printable(draft.text[:80])}"
+    return ""
 
 
 def who_answered(reply: BaseMessage) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 
 from agentops_ref.agents.limits import Limits
 from agentops_ref.agents.request import Request
-from agentops_ref.errors import ModelError, OperatorError, TransientError
+from agentops_ref.errors import ModelError, OperatorError, TransientError, encodable
 from agentops_ref.records import Answer
 from agentops_ref.tracing import NoTracer, Tracer
 
@@ -115,9 +115,11 @@ class RemoteAgent:
         }
         with self.tracer.span(self.name, "AGENT", {"question": question, "url": self.url}) as span:
             started = time.perf_counter()
-            answer = _read(self.name, self._post(body, limits))
+            answer = _read(self.name, encodable(self._post(encodable(body), limits)))
             limits.spend(answer.usage)
             span.outputs({"answer": answer.text, "problem": answer.problem})
+            if answer.problem:
+                span.failed(answer.problem)
             return replace(answer, seconds=time.perf_counter() - started, trace_id=span.trace_id)
 
     def _post(self, body: Mapping[str, Any], limits: Limits) -> Any:

@@ -12,7 +12,19 @@ from typing import Any
 from uuid import uuid4
 
 from agentops_ref.agents.limits import Allowance, Limits
-from agentops_ref.records import Chunk, Hit
+from agentops_ref.records import Answer, Chunk, Hit
+
+
+class Kept:
+    """What there is already of an answer that is still being worked on.
+
+    Whoever waits for it takes this where the work is given up, so that nothing found is lost.
+    """
+
+    answer: Answer | None = None
+    at: str = ""
+    """What the work is waiting for, where it is none of the steps that `Limits` names."""
+
 
 _PLAIN = ("tenant", "user", "thread", "subjects", "asked", "id")
 
@@ -38,6 +50,8 @@ class Request:
     """What the user said, word for word, in this conversation; a question that is handed on, or
     made to stand alone, may be a model's words."""
     id: str = field(default_factory=lambda: uuid4().hex)
+    kept: Kept = field(default_factory=Kept, compare=False)
+    """Where an agent puts what it has, before it goes on."""
 
     def as_json(self) -> dict[str, Any]:
         """Return what another process needs to know; of the limits, what is left."""
@@ -65,5 +79,5 @@ class Request:
         return cls(limits=limits, **given)
 
     def within(self, allowance: Allowance) -> Request:
-        """Return the request with limits of its own."""
-        return replace(self, limits=Limits(allowance))
+        """Return the request of a part of the work: with limits of its own within these."""
+        return replace(self, limits=Limits(allowance, whole=self.limits), kept=Kept())

@@ -15,14 +15,22 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from agentops_ref.agents.chain import UsageOf, format_context, generate, says, who_answered
+from agentops_ref.agents.bounded import OURS, stated
+from agentops_ref.agents.chain import (
+    SILENT,
+    UsageOf,
+    format_context,
+    generate,
+    says,
+    who_answered,
+)
 from agentops_ref.agents.citations import Draft, cite, strip_markers
 from agentops_ref.agents.prompts import Prompt
 from agentops_ref.agents.request import Request
 from agentops_ref.agents.tools.documents import Excerpts
 from agentops_ref.agents.tools.registry import Registry
 from agentops_ref.agents.tools.spec import Caller, ToolResult
-from agentops_ref.errors import ModelError
+from agentops_ref.errors import AgentOpsError, ModelError
 from agentops_ref.records import Answer, Hit, Step, Usage
 from agentops_ref.tracing import NoTracer, Tracer
 
@@ -86,13 +94,18 @@ class ToolAgent(ABC):
             started = time.perf_counter()
             try:
                 text = self.solve(run, question).strip()
+                problem = run.problem(text)
             except OutOfSteps as error:
                 problem = f"limit: {error}"
-            except ModelError as error:
-                problem = f"failed: {error}"
+            except OURS:
+                raise
+            except AgentOpsError as error:  # what was written or found until then is kept
+                problem = stated(error, "").problem
             seconds = time.perf_counter() - started
             answer = replace(run.answer(text, problem), seconds=seconds, trace_id=span.trace_id)
             span.outputs({"answer": answer.text, "abstained": answer.abstained, "problem": problem})
+            if problem:
+                span.failed(problem)
         return answer
 
 
@@ -125,6 +138,8 @@ class Run:
         """What was written, as the tools tell it."""
         self.waiting: dict[str, str] = {}
         """Approvals that actions wait for, by id, as the registry tells it."""
+        self.failed: dict[str, str] = {}
+        """Tool → what became of its last call, where that failed."""
 
     @cached_property
     def model(self) -> Any:
@@ -160,8 +175,13 @@ class Run:
         detail = "" if result.ok else result.text
         if result.ok and name in self._writes:
             self.done.append(f"{name}: {result.text}")
+            self._request.kept.answer = self.answer("")
         if result.status == "waiting":
             self.waiting[str(result.value)] = f"{name}: {result.text}"
+            self._request.kept.answer = self.answer("")
+        self.failed.pop(name, None)
+        if result.status in ("failed", "timeout"):
+            self.failed[name] = f"{result.status}: {name}: {detail.removeprefix(f'{name}: ')}"
         self.steps.append(Step(by, name, given, result.status, result.seconds, detail))
         return ToolMessage(self._told(result), tool_call_id=call["id"], name=name)
 
@@ -172,6 +192,11 @@ class Run:
         text, hits = result.value.numbered(limit, start=start)
         self.shown.extend(hits)
         return text
+
+    def problem(self, text: str) -> str:
+        """Return what keeps a text from being the whole answer; "" if nothing does."""
+        found = list(self.failed.values())
+        return "; ".join(found if text or found else [f"failed: {SILENT}"])
 
     def answer(self, text: str, problem: str = "") -> Answer:
         """Return the answer with its evidence, or the abstention that the text amounts to."""

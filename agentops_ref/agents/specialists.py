@@ -13,19 +13,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from agentops_ref.agents.bounded import OURS, RESERVE, stated
 from agentops_ref.agents.chain import Agent, UsageOf, generate
-from agentops_ref.agents.limits import Allowance, LimitReached, Limits
+from agentops_ref.agents.limits import Allowance, Limits
 from agentops_ref.agents.prompts import Prompt
 from agentops_ref.agents.request import Request
-from agentops_ref.errors import (
-    AgentOpsError,
-    ConfigError,
-    DeveloperError,
-    ModelError,
-    NotRecorded,
-    nearest,
-    printable,
-)
+from agentops_ref.errors import ConfigError, ModelError, nearest, reason
 from agentops_ref.records import Answer, Step, Usage
 from agentops_ref.tracing import NoTracer, Tracer
 
@@ -33,10 +26,6 @@ if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
 log = logging.getLogger(__name__)
-OURS = (ConfigError, DeveloperError, NotRecorded)
-"""Errors of whoever set the system up; nobody is served by an answer in their place."""
-RESERVE = 0.05
-"""Share of a request's time in which no work begins, so that what was found can still be stated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,38 +50,44 @@ class Finding:
 
     @property
     def useful(self) -> bool:
-        return not (self.answer.abstained or self.answer.problem)
+        """Whether there is something in it, if only a part."""
+        return not self.answer.abstained
+
+    @property
+    def whole(self) -> bool:
+        return self.useful and not self.answer.problem
 
 
-def stated(error: BaseException, reply: str, **more: Any) -> Answer:
-    """Return the answer that says what failed, in place of an error."""
-    status = "timeout" if isinstance(error, LimitReached | TimeoutError) else "failed"
-    why = printable(str(error)) or type(error).__name__
-    return Answer(text=reply, abstained=True, problem=f"{status}: {why}", **more)
-
-
-def ask(specialist: Specialist, task: str, request: Request, *, reply: str) -> Finding:
+def ask(
+    specialist: Specialist, task: str, request: Request, *, reply: str, share: float = 1.0
+) -> Finding:
     """Hand a task over; whatever the specialist raises is a finding that says so.
+
+    It has ``share`` of what the request has left, or its own time-out if that is less, and ends a
+    little before, with what it has found. What does not end by itself is left behind.
 
     Raises
     ------
     LimitReached
-        The whole request is at its end, not only this task.
+        The request is at its end; nothing was handed over.
     """
     limits = request.limits
     limits.check()
+    left = limits.left()
+    times = [s for s in (specialist.timeout, None if left is None else share * left) if s]
+    part = min(times, default=None)
+    inner = request.within(Allowance(seconds=part and part * (1 - RESERVE)))
     started = time.perf_counter()
     try:
         answer = limits.run(
-            specialist.name,
-            lambda: specialist.agent(task, request=request),
-            at_most=specialist.timeout,
+            specialist.name, lambda: specialist.agent(task, request=inner), at_most=part
         )
-    except (*OURS, LimitReached):
+    except OURS:
         raise
     except Exception as error:  # a specialist's bug must not take the others down
-        log.warning("%s: %s: %s", specialist.name, type(error).__name__, error)
-        answer = stated(error, reply, seconds=time.perf_counter() - started)
+        log.warning("%s: %s", specialist.name, reason(error))
+        spent = {"seconds": time.perf_counter() - started, "usage": inner.limits.usage}
+        answer = stated(error, reply, inner.kept, **spent)
     return Finding(specialist.name, task, answer)
 
 
@@ -107,39 +102,6 @@ def step_of(finding: Finding, by: str) -> Step:
         seconds=finding.answer.seconds,
         detail=detail,
     )
-
-
-class Bounded:
-    """An agent that always answers, and within what a request is allowed.
-
-    Whatever goes wrong inside becomes an `Answer` whose ``problem`` says what it was, so that a
-    caller who waits gets a statement and not an error. Mistakes in the set-up (`OURS`) are raised.
-    """
-
-    def __init__(
-        self, agent: Agent, allowance: Allowance, *, reply: str, tracer: Tracer | None = None
-    ) -> None:
-        self.agent, self.allowance, self.reply = agent, allowance, reply
-        self.tracer = tracer or NoTracer()
-
-    def __call__(self, question: str, *, request: Request | None = None) -> Answer:
-        whole = Limits(self.allowance)
-        seconds = self.allowance.seconds
-        inner = replace(self.allowance, seconds=seconds and seconds * (1 - RESERVE))
-        given = (request or Request()).within(inner)
-        with self.tracer.span("request", "AGENT", {"question": question}) as span:
-            started = time.perf_counter()
-            try:
-                answer = whole.run("the agent", lambda: self.agent(question, request=given))
-            except OURS:
-                raise
-            except Exception as error:
-                if not isinstance(error, AgentOpsError):
-                    log.exception("an agent failed")  # a bug: its place is worth seeing
-                answer = stated(error, self.reply, usage=given.limits.usage)
-            answer = replace(answer, seconds=time.perf_counter() - started, trace_id=span.trace_id)
-            span.outputs({"answer": answer.text, "problem": answer.problem})
-        return answer
 
 
 class Router:
@@ -183,6 +145,8 @@ class Router:
                 steps=(chosen, *found.answer.steps),
             )
             span.outputs({"agent": name, "answer": answer.text, "problem": answer.problem})
+            if answer.problem:
+                span.failed(answer.problem)
         return answer
 
     def _choose(self, question: str, limits: Limits) -> tuple[str, Usage, str]:

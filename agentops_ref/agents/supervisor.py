@@ -17,6 +17,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
+from agentops_ref.agents.bounded import OURS
 from agentops_ref.agents.chain import UsageOf, generate
 from agentops_ref.agents.limits import LimitReached
 from agentops_ref.agents.prompts import Prompt
@@ -32,7 +33,7 @@ from agentops_ref.agents.specialists import (
     step_of,
     told,
 )
-from agentops_ref.errors import ModelError
+from agentops_ref.errors import AgentOpsError
 from agentops_ref.records import Answer, Usage
 from agentops_ref.tracing import NoTracer, Tracer
 
@@ -92,6 +93,8 @@ class Supervisor:
                 trace_id=span.trace_id,
             )
             span.outputs({"answer": answer.text, "problem": answer.problem})
+            if answer.problem:
+                span.failed(answer.problem)
         return answer
 
     def _build(self) -> Any:
@@ -126,7 +129,9 @@ class Supervisor:
             reply, usage = generate(model, messages, self.usage_of, self.tracer, limits)
         except LimitReached as error:
             return Command(goto="finish", update={"problem": f"limit: {error}"})
-        except ModelError as error:
+        except OURS:
+            raise
+        except AgentOpsError as error:
             return Command(goto="finish", update={"problem": f"no decision: {error}"})
         done = {(finding.agent, finding.task.lower()) for finding in findings}
         decided = read_form(reply.text)
@@ -142,43 +147,49 @@ class Supervisor:
     def _offered(self, findings: Sequence[Finding]) -> list[str]:
         """Return who may be asked: one that failed would fail again, one that has nothing also."""
         last = {finding.agent: finding for finding in findings}
-        return [n for n in self.specialists if n not in last or last[n].useful]
+        return [n for n in self.specialists if n not in last or last[n].whole]
 
     def _work(self, one: Specialist, state: State, runtime: Runtime[Request]) -> Any:
         from langgraph.types import Command
 
         (_, task), *rest = state["tasks"]
+        request = runtime.context
         try:
-            found = ask(one, task, runtime.context, reply=self.prompt.reply)
+            # Those that wait are left their share of the time, should this one hang.
+            share = 1 / (1 + len(rest))
+            found = ask(one, task, request, reply=self.prompt.reply, share=share)
         except LimitReached as error:
             return Command(goto="finish", update={"problem": f"limit: {error}"})
         findings = [*state["findings"], found]
+        request.kept.answer = self._joined(findings, state["usage"])
         offered = self._offered(findings)
         rest = [(name, task) for name, task in rest if name in offered]
         update = {"findings": [found], "tasks": rest}
         if rest:
             return Command(goto=rest[0][0], update=update)
-        missing = not all(finding.useful for finding in findings[state["begun"] :])
+        missing = not all(finding.whole for finding in findings[state["begun"] :])
         goes_on = (state["more"] or missing) and offered and len(findings) < self.max_tasks
         return Command(goto="decide" if goes_on else "finish", update=update)
 
     def _finish(self, state: State) -> State:
-        findings = state["findings"]
+        answer = self._joined(state["findings"], state["usage"], state.get("problem", ""))
+        return {"answer": answer}
+
+    def _joined(self, findings: Sequence[Finding], usage: Usage, problem: str = "") -> Answer:
         useful = [finding for finding in findings if finding.useful]
         problems = [f"{f.agent} {f.answer.problem}" for f in findings if f.answer.problem]
-        problems += [state["problem"]] if state.get("problem") else []
-        answer = Answer(
+        problems += [problem] if problem else []
+        return Answer(
             text="\n".join(dict.fromkeys(f.answer.text for f in useful)) or self.prompt.reply,
             abstained=not useful,
             citations=tuple(dict.fromkeys(c for f in useful for c in f.answer.citations)),
             hits=tuple(hit for finding in useful for hit in finding.answer.hits),
-            usage=sum((finding.answer.usage for finding in findings), state["usage"]),
+            usage=sum((finding.answer.usage for finding in findings), usage),
             model=useful[0].answer.model if useful else "",
             steps=tuple(s for f in findings for s in (step_of(f, "supervisor"), *f.answer.steps)),
             problem="; ".join(problems),
             waiting=tuple(dict.fromkeys(id_ for f in useful for id_ in f.answer.waiting)),
         )
-        return {"answer": answer}
 
 
 def _form(names: Sequence[str], most: int) -> dict[str, Any]:

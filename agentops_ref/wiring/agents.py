@@ -12,7 +12,7 @@ from datetime import timedelta
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from agentops_ref.errors import ConfigError, nearest
+from agentops_ref.errors import ConfigError, nearest, reason
 from agentops_ref.records import Answer
 from agentops_ref.wiring.index import Index
 from agentops_ref.wiring.parts import load
@@ -21,6 +21,7 @@ from agentops_ref.wiring.tables import Tables
 if TYPE_CHECKING:
     from agentops_ref.agents.approvals import Approval, Approvals, Decider
     from agentops_ref.agents.chain import Agent
+    from agentops_ref.agents.limits import Allowance
     from agentops_ref.agents.memory.build import Memory
     from agentops_ref.agents.request import Request
     from agentops_ref.agents.run import ToolAgent
@@ -44,6 +45,23 @@ class Agents(Index, Tables):
         if make is direct:
             make = partial(direct, kind=kind)
         return Versioned(make(self), self, kind)
+
+    def bounded(self, agent: Agent) -> Agent:
+        """Return an agent that always answers, within ``agent.limits``."""
+        from agentops_ref.agents.bounded import Bounded
+
+        return Bounded(agent, self._allowance, reply=self._apology, tracer=self.tracer)
+
+    @property
+    def _allowance(self) -> Allowance:
+        from agentops_ref.agents.limits import Allowance
+
+        return Allowance(**self.config.agent.limits.model_dump())
+
+    @property
+    def _apology(self) -> str:
+        """What is said where a failure leaves no answer."""
+        return str(self.prompt_of("supervisor").reply)
 
     @cached_property
     def tools(self) -> Registry:
@@ -100,6 +118,8 @@ class Agents(Index, Tables):
             tracer=self.tracer,
             concerned=self._concerned,
             outcome=self.approvals.outcome,
+            allowance=self._allowance,
+            reply=self._apology,
         )
 
     def _concerned(self, question: str, tenant: str) -> list[str]:
@@ -186,10 +206,14 @@ def direct(app: Agents, kind: str = "llm") -> Agent:
 
 
 class Versioned:
-    """Asks for the configured tenant; adds to each answer the index version that it read."""
+    """Asks for the configured tenant, within the configured limits, and always gets an answer.
+
+    Adds to it the index version that it read.
+    """
 
     def __init__(self, agent: Agent, app: Agents, kind: str) -> None:
         self.agent, self._app, self.kind = agent, app, kind
+        self._bounded = app.bounded(self._versioned)
 
     def __call__(self, question: str, *, request: Request | None = None, **more: Any) -> Answer:
         """Answer; ``more`` are fields of the `Request`, where none is given."""
@@ -197,8 +221,18 @@ class Versioned:
 
         request = request or Request(**{"tenant": self._app.config.agent.tenant, **more})
         request = request if request.asked else dataclasses.replace(request, asked=question)
+        return self._bounded(question, request=request)
+
+    def _versioned(self, question: str, *, request: Request | None = None) -> Answer:
+        assert request is not None
         answer = self.agent(question, request=request)
-        return dataclasses.replace(answer, index_version=self._app.index.version)
+        request.kept.answer = answer
+        try:
+            return dataclasses.replace(answer, index_version=self._app.index.version)
+        except Exception as error:  # an index that is gone; what was answered stands
+            problem = f"failed: the index's version is not known: {reason(error)}"
+            told = f"{answer.problem}; {problem}" if answer.problem else problem
+            return dataclasses.replace(answer, problem=told)
 
 
 def kind_of(agent: Agent) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from agentops_ref.errors import OperatorError
 from agentops_ref.wiring.agents import Agents
@@ -30,7 +30,7 @@ def router(app: Agents) -> Agent:
     from agentops_ref.agents.specialists import Router
 
     agent = app.config.agent
-    made = Router(
+    return Router(
         _all(app, partial(specialist, app)),
         model=app.chat,
         prompt=app.prompt_of("router"),
@@ -38,7 +38,6 @@ def router(app: Agents) -> Agent:
         fallback=agent.fallback,
         tracer=app.tracer,
     )
-    return _bounded(app, made)
 
 
 def supervisor(app: Agents) -> Agent:
@@ -99,7 +98,7 @@ def _all(app: Agents, agent: Callable[[str], Agent]) -> list[Specialist]:
 def _supervised(app: Agents, specialists: list[Specialist], name: str) -> Agent:
     from agentops_ref.agents.supervisor import Supervisor
 
-    made = Supervisor(
+    return Supervisor(
         specialists,
         model=app.chat,
         prompt=app.prompt_of("supervisor"),
@@ -108,13 +107,3 @@ def _supervised(app: Agents, specialists: list[Specialist], name: str) -> Agent:
         tracer=app.tracer,
         name=name,
     )
-    return _bounded(app, made)
-
-
-def _bounded(app: Agents, agent: Any) -> Agent:
-    from agentops_ref.agents.limits import Allowance
-    from agentops_ref.agents.specialists import Bounded
-
-    allowance = Allowance(**app.config.agent.limits.model_dump())
-    reply = app.prompt_of("supervisor").reply
-    return Bounded(agent, allowance, reply=reply, tracer=app.tracer)

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agentops_ref.agents.bounded import Bounded
 from agentops_ref.agents.limits import Allowance, LimitReached, Limits
 from agentops_ref.agents.prompts import load_prompt
 from agentops_ref.agents.request import Request
-from agentops_ref.agents.specialists import Bounded, Router, Specialist
+from agentops_ref.agents.specialists import Router, Specialist
 from agentops_ref.agents.supervisor import Supervisor
 from agentops_ref.config import shipped_config_dir
 from agentops_ref.errors import ConfigError, DeveloperError, ModelError, NotRecorded

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from agentops_ref.agents.chain import Agent, UsageOf
-from agentops_ref.agents.limits import Limits
+from agentops_ref.agents.limits import Allowance, Limits
 from agentops_ref.agents.memory.approval import Outcome
 from agentops_ref.agents.memory.ask import Ask
 from agentops_ref.agents.memory.database import Database, open_database
@@ -46,6 +46,8 @@ class Memory:
         Chooses those whom a question names, whose facts are recalled too; see `Recall`.
     outcome
         Tells what became of an action that waited; see `Conversation`.
+    allowance, reply
+        Of a conversation's turn; see `Conversation`.
     """
 
     def __init__(
@@ -62,8 +64,11 @@ class Memory:
         clock: Clock = utc_now,
         concerned: Concerned = nobody,
         outcome: Outcome | None = None,
+        allowance: Allowance | None = None,
+        reply: str = "There is no answer.",
     ) -> None:
         self._concerned, self._outcome = concerned, outcome
+        self._allowance, self._reply = allowance, reply
         self.settings = settings
         self._chat, self._embeddings, self._prompts = chat, embeddings, prompts
         self._path, self._load, self.clock = path, load, clock
@@ -149,6 +154,9 @@ class Memory:
             recall=self.recall,
             learn=self.learn if self.settings.facts.learn else None,
             outcome=self._outcome,
+            allowance=self._allowance,
+            reply=self._reply,
+            tracer=self._tracer,
         )
 
     def learn(

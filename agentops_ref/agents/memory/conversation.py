@@ -5,6 +5,9 @@ Taught in chapter 6. One graph:
     question (stand alone) ─► answer (the agent) ─► learn ─► trim (summarise what no longer fits)
                                                                └─► wait (for a person's approval)
 
+A failure is an answer here too: of memory, one that says what was not remembered or not kept. A
+question that found no answer for a failure is not kept, so that it can be asked again.
+
 The agent knows no history. What it needs of it, the first step has put into the question. What is
 known of those whom it concerns goes to the agent beside it; what the user says of them is learned.
 """
@@ -13,9 +16,8 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import time
 import uuid
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Annotated, Any, TypedDict
 
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, RemoveMessage
@@ -24,7 +26,9 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.graph.message import add_messages
 from langgraph.runtime import Runtime
 
+from agentops_ref.agents.bounded import OURS, Bounded
 from agentops_ref.agents.chain import Agent
+from agentops_ref.agents.limits import Allowance
 from agentops_ref.agents.memory.approval import Outcome, Wait, still_waiting, wake
 from agentops_ref.agents.memory.facts import FactSource
 from agentops_ref.agents.memory.learn import Learn, learned_step
@@ -32,12 +36,14 @@ from agentops_ref.agents.memory.recall import Recall, recalled_step
 from agentops_ref.agents.memory.summary import Standalone, Summariser
 from agentops_ref.agents.memory.threads import Threads, answer_to
 from agentops_ref.agents.memory.trim import Count, trimmed
-from agentops_ref.agents.request import Request
-from agentops_ref.agents.specialists import OURS
-from agentops_ref.errors import AgentOpsError
-from agentops_ref.records import Answer, Citation, Step
+from agentops_ref.agents.request import Kept, Request
+from agentops_ref.errors import AgentOpsError, reason
+from agentops_ref.records import Answer, Citation, Hit, Step
+from agentops_ref.tracing import Tracer
 
 log = logging.getLogger(__name__)
+RECALL = 0.25
+"""Share of what a request has left that recalling may take."""
 _KEPT = "answer"
 """Where an answer's message keeps what its text does not say."""
 
@@ -61,6 +67,9 @@ class Conversation:
     ----------
     budget
         Tokens of history that the next question is read with; older turns are summarised.
+    allowance, reply, tracer
+        Of one turn with all that works on it, and what is said where there is no answer; see
+        `agentops_ref.agents.bounded`.
     recall, learn
         Long-term memory; None is none. Learned is about the request's first subject, after the
         answer: with durability ``sync``, a process that dies between the two has learned nothing.
@@ -81,8 +90,12 @@ class Conversation:
         recall: Recall | None = None,
         learn: Learn | None = None,
         outcome: Outcome | None = None,
+        allowance: Allowance | None = None,
+        reply: str = "There is no answer.",
+        tracer: Tracer | None = None,
     ) -> None:
         self._outcome = outcome
+        self._allowance, self._apology, self._tracer = allowance or Allowance(), reply, tracer
         self._recall, self._learner = recall, learn
         self._agent, self.threads = agent, threads
         self._standalone, self._summariser = standalone, summariser
@@ -107,21 +120,40 @@ class Conversation:
         request
             What the agent is given beside the question; no checkpoint holds it.
         """
-        started = time.perf_counter()
         message = message or str(uuid.uuid4())
-        ran = self.threads.turn(
-            self.graph,
-            thread,
-            {"messages": [HumanMessage(question, id=message)]},
-            message=message,
-            owner=owner,
-            context=dataclasses.replace(request or Request(), thread=thread),
+        bounded = Bounded(
+            partial(self._turn, message=message, owner=owner),
+            self._allowance,
+            reply=self._apology,
+            tracer=self._tracer,
+            name="conversation",
         )
+        given = dataclasses.replace(request or Request(), thread=thread)
+        return bounded(question, request=given)
+
+    def _turn(self, question: str, *, request: Request, message: str, owner: str) -> Answer:
+        request.kept.at = "reading what was said before"
+        try:
+            ran = self.threads.turn(
+                self.graph,
+                request.thread,
+                {"messages": [HumanMessage(question, id=message)]},
+                message=message,
+                owner=owner,
+                context=request,
+            )
+        except _NoAnswer as found:
+            return found.answer
+        except OURS:
+            raise
+        except Exception as error:
+            if request.kept.answer is None:
+                raise
+            raise AgentOpsError(f"this turn was not kept: {reason(error)}") from error
         if "reply" not in ran:
             return _answer(answer_to(ran["messages"], message))
         reply: Answer = ran["reply"]
-        spent = time.perf_counter() - started
-        return dataclasses.replace(reply, usage=ran["usage"], seconds=spent)
+        return dataclasses.replace(reply, usage=ran["usage"])
 
     def tell(self, thread: str) -> bool:
         """Let a thread go on that waits for approvals; False if it does not wait.
@@ -149,6 +181,7 @@ class Conversation:
 
     def _question(self, state: ConversationState, runtime: Runtime[Request]) -> ConversationState:
         *before, asked = state["messages"]
+        runtime.context.kept.at = ""
         standing = self._standalone(
             asked.text, before, summary=state.get("summary", ""), limits=runtime.context.limits
         )
@@ -156,15 +189,20 @@ class Conversation:
 
     def _reply(self, state: ConversationState, runtime: Runtime[Request]) -> ConversationState:
         question, said = state["question"], state["messages"][-1].text
-        request = runtime.context
-        if self._recall is not None:
-            request = dataclasses.replace(request, known=self._recall(question, request))
+        request, kept = runtime.context, runtime.context.kept
+        known, problem = self._known(question, request)
         words = [message.text for message in state["messages"] if message.type == "human"]
-        request = dataclasses.replace(request, asked="\n".join(words))
-        answer = self._agent(question, request=request)
+        # What the agent keeps of its own is not the turn's: its steps and its cost come on top.
+        given = dataclasses.replace(request, known=known, asked="\n".join(words), kept=Kept())
+        answer = self._agent(question, request=given)
+        if answer.abstained and answer.problem:
+            raise _NoAnswer(answer)
         steps = [Step("memory", "question", question)] if question != said else []
-        steps += [recalled_step(request.known)] if request.known else []
-        answer = dataclasses.replace(answer, steps=(*steps, *answer.steps))
+        steps += [recalled_step(known)] if known else []
+        answer = dataclasses.replace(
+            answer, steps=(*steps, *answer.steps), problem=_joined(answer.problem, problem)
+        )
+        kept.answer, kept.at = answer, "learning and keeping this turn"
         return {
             "messages": [_message(answer)],
             "waiting": [*state.get("waiting", ()), *answer.waiting] if self._outcome else [],
@@ -172,11 +210,26 @@ class Conversation:
             "usage": state["usage"] + answer.usage,
         }
 
+    def _known(self, question: str, request: Request) -> tuple[tuple[Hit, ...], str]:
+        """Return what is known of those whom a question concerns, or what kept it from us."""
+        if self._recall is None:
+            return (), ""
+        recall, left = self._recall, request.limits.left()
+        try:
+            most = None if left is None else left * RECALL
+            return request.limits.run("memory", lambda: recall(question, request), at_most=most), ""
+        except OURS:
+            raise
+        except Exception as error:  # the question can be answered without
+            log.warning("nothing was recalled: %s", reason(error))
+            return (), f"failed: nothing was recalled: {reason(error)}"
+
     def _learn(self, state: ConversationState, runtime: Runtime[Request]) -> ConversationState:
         request = runtime.context
         if self._learner is None or not request.subjects:
             return {}
         *before, said, _ = state["messages"]
+        reply: Answer = state["reply"]
         who = request.user or request.subjects[0]
         try:
             learned = self._learner(
@@ -190,9 +243,11 @@ class Conversation:
         except OURS:
             raise
         except AgentOpsError as error:  # the answer stands
-            log.warning("nothing was learned from a message: %s", error)
-            return {}
-        reply: Answer = state["reply"]
+            log.warning("nothing was learned from a message: %s", reason(error))
+            problem = f"failed: nothing was learned: {reason(error)}"
+            reply = dataclasses.replace(reply, problem=_joined(reply.problem, problem))
+            request.kept.answer = reply
+            return {"reply": reply}
         steps = (*reply.steps, *(learned_step(fact) for fact in learned.facts))
         return {
             "reply": dataclasses.replace(reply, steps=steps),
@@ -209,7 +264,7 @@ class Conversation:
                 state.get("summary", ""), dropped, limits=runtime.context.limits
             )
         except AgentOpsError as error:  # the answer stands; the next turn tries again
-            log.warning("a conversation was not summarised: %s", error)
+            log.warning("a conversation was not summarised: %s", reason(error))
             return {}
         gone: list[Any] = [RemoveMessage(id=str(one.id)) for one in dropped]
         return {
@@ -217,6 +272,18 @@ class Conversation:
             "summary": longer.text,
             "usage": state["usage"] + longer.usage,
         }
+
+
+class _NoAnswer(Exception):
+    """A failure left a question without an answer: the turn is not to be kept."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.problem)
+        self.answer = answer
+
+
+def _joined(*problems: str) -> str:
+    return "; ".join(filter(None, problems))
 
 
 def _message(answer: Answer) -> AIMessage:
@@ -227,6 +294,7 @@ def _message(answer: Answer) -> AIMessage:
         "index_version": answer.index_version,
         "trace_id": answer.trace_id,
         "waiting": list(answer.waiting),
+        "problem": answer.problem,
     }
     return AIMessage(answer.text, id=str(uuid.uuid4()), additional_kwargs={_KEPT: kept})
 
@@ -242,4 +310,5 @@ def _answer(message: AIMessage | None) -> Answer:
         index_version=kept.get("index_version"),
         trace_id=str(kept.get("trace_id", "")),
         waiting=tuple(kept.get("waiting", ())),
+        problem=str(kept.get("problem", "")),
     )

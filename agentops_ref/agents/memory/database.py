@@ -141,10 +141,12 @@ class SqliteFile:
         from langgraph.checkpoint.sqlite import SqliteSaver
 
         place = self
+        opened: list[int] = []
 
         class Saver(SqliteSaver):
             @contextmanager
             def cursor(self, transaction: bool = True) -> Iterator[sqlite3.Cursor]:
+                place._still(opened)
                 with place.translated(), super().cursor(transaction) as cursor:
                     yield cursor
 
@@ -154,7 +156,17 @@ class SqliteFile:
             self._savers.append(connection)
             made = Saver(connection)
             made.setup()
+            opened.append(self.path.stat().st_ino)
         return made
+
+    def _still(self, inodes: list[int]) -> None:
+        """Raise where another file, or none, is at the path: what is written would be gone."""
+        try:
+            there = self.path.stat().st_ino
+        except OSError as error:
+            raise OperatorError(f"memory at {self.path} is gone: {error.strerror}") from error
+        if inodes and there not in inodes:
+            raise OperatorError(f"memory at {self.path} is another file than was opened: restart")
 
     @contextmanager
     def one_at_a_time(self, key: str, *, wait: float) -> Iterator[None]:

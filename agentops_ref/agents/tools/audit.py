@@ -1,8 +1,9 @@
 """The audit: one record for each call of a tool, whatever came of it.
 
-Taught in chapter 6. A record says who called what with which arguments and how it ended. Of the
-result it keeps the digest: enough to prove what a model was told, without a second copy of the
-data.
+Taught in chapter 6. A write has another one, from before it is made: a process that dies in between
+leaves that one alone, and somebody has to look what became of it. A record says who called what
+with which arguments and how it ended. Of the result it keeps the digest: enough to prove what a
+model was told, without a second copy of the data.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ from agentops_ref.agents.tools.spec import (
     cut,
     told,
 )
-from agentops_ref.errors import AgentOpsError, DeveloperError, nearest
+from agentops_ref.errors import AgentOpsError, DeveloperError, OperatorError, nearest
 from agentops_ref.tracing import NoTracer, Tracer
 
 log = logging.getLogger(__name__)
@@ -196,23 +196,16 @@ class Registry:
                 repeated,
             )
             span.outputs(result.text)
-            self._audit(
-                AuditRecord(
-                    at,
-                    name,
-                    entry.tool.spec.version if entry else "",
-                    result.status,
-                    repeated,
-                    round(result.seconds, 6),
-                    caller.agent,
-                    caller.tenant,
-                    caller.user,
-                    caller.request,
-                    caller.thread,
-                    given,
-                    digest_of(result.text),
-                )
-            )
+            if not result.ok:
+                span.failed(f"{result.status}: {result.text}")
+            version = entry.tool.spec.version if entry else ""
+            try:
+                self._audit(_record(at, name, version, caller, given, result))
+            except OperatorError as error:
+                if not (result.ok and entry and entry.tool.spec.effect == "write"):
+                    raise
+                # It is done, and that it was begun is on record: who asked must hear of it.
+                log.error("a write is recorded as begun only: %s", error)
         return result
 
     def _answer(
@@ -296,7 +289,7 @@ class Registry:
         def step() -> _Outcome:
             if not outcome.set_running_or_notify_cancel():
                 return _Outcome("timeout", "")  # nobody waits any more, and nothing was done
-            made = _performed(tool, arguments, caller)
+            made = self._recorded(spec, arguments, caller) or _performed(tool, arguments, caller)
             if made.status != "ok" and spec.effect == "read":
                 forget()  # a read that failed may be tried again; of a write nobody knows
             self._busy.leave(spec.name)
@@ -309,6 +302,38 @@ class Registry:
             self._busy.leave(spec.name)
             return waited
         return _unsure(spec, waited)
+
+    def _recorded(self, spec: ToolSpec, arguments: Any, caller: Caller) -> _Outcome | None:
+        """Record that a write is about to be made. One that leaves no record is not made."""
+        if spec.effect == "read":
+            return None
+        at = datetime.now(UTC).isoformat(timespec="milliseconds")
+        begun = ToolResult(spec.name, "begun", "")
+        try:
+            self._audit(_record(at, spec.name, spec.version, caller, arguments, begun))
+        except Exception as error:
+            return _Outcome("failed", f"{spec.name} was not called: {_reason(error)}")
+        return None
+
+
+def _record(
+    at: str, tool: str, version: str, caller: Caller, given: Any, result: ToolResult
+) -> AuditRecord:
+    return AuditRecord(
+        at,
+        tool,
+        version,
+        result.status,
+        result.repeated,
+        round(result.seconds, 6),
+        caller.agent,
+        caller.tenant,
+        caller.user,
+        caller.request,
+        caller.thread,
+        given,
+        digest_of(result.text),
+    )
 
 
 class _NotJson(str):

@@ -13,12 +13,15 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 from uuid import uuid4
 
-from agentops_ref.errors import DeveloperError, ModelError
+from agentops_ref.errors import DeveloperError, ModelError, encodable
 
 Effect = Literal["read", "write"]
 Repeat = Literal["free", "once", "never"]
-Status = Literal["ok", "invalid", "denied", "limited", "waiting", "timeout", "failed", "unknown"]
-"""Waiting: nothing was done, and a person decides whether it will be."""
+Status = Literal[
+    "begun", "ok", "invalid", "denied", "limited", "waiting", "timeout", "failed", "unknown"
+]
+"""What became of a call. ``begun`` is only an audit's: a write that is about to be made.
+``waiting``: nothing was done, and a person decides whether it will be."""
 
 EVERYBODY = "*"
 MAX_CHARS = 2000
@@ -202,5 +205,5 @@ def _plain(value: Any) -> str:
 def cut(text: str, most: int) -> str:
     """Return at most ``most`` characters of a text, and after them that it was cut."""
     if len(text) <= most:
-        return text
-    return f"{text[:most]}\n[cut: {most} of {len(text)} characters are shown]"
+        return str(encodable(text))
+    return f"{encodable(text[:most])}\n[cut: {most} of {len(text)} characters are shown]"

@@ -110,7 +110,7 @@ def serve(session: Session, name: str, host: str | None, port: int) -> None:
     if name not in known:
         raise ConfigError(f"agent.specialists: no '{name}'{nearest(name, tuple(known))}")
     app.tracer.connect()
-    agent = specialist(app, name)
+    agent = app.bounded(specialist(app, name))
     app.search  # noqa: B018 - opens the index now: a health check must not promise too much
     listen = host or app.config.agent.endpoints.host
     uvicorn.run(application(agent), host=listen, port=port, log_level="warning")

@@ -79,6 +79,8 @@ def chat(
                 print_json({"thread": name, **answer_fields(answer)})
             else:
                 screen.answer(out, answer)
+            # What failed and left no answer is not kept: the conversation is as it was.
+            failed = failed or bool(answer.abstained and answer.problem)
     finally:
         app.memory.close()
         about = f' --subject "{subject}"' if subject else ""

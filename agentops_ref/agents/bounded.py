@@ -1,0 +1,97 @@
+"""An agent that always answers, and in time: what every architecture is wrapped in.
+
+Taught in chapter 5. A failure is an answer that says so; what was found before it is in it.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from agentops_ref.agents.limits import Allowance, LimitReached
+from agentops_ref.agents.request import Kept, Request
+from agentops_ref.errors import (
+    AgentOpsError,
+    ConfigError,
+    DeveloperError,
+    NotRecorded,
+    encodable,
+    printable,
+)
+from agentops_ref.records import Answer
+from agentops_ref.tracing import NoTracer, Tracer
+
+if TYPE_CHECKING:
+    from agentops_ref.agents.chain import Agent
+
+log = logging.getLogger(__name__)
+OURS = (ConfigError, DeveloperError, NotRecorded)
+"""Errors of whoever set the system up; nobody is served by an answer in their place."""
+RESERVE = 0.05
+"""Share of a request's time in which no work begins, so that what was found can still be stated."""
+
+
+def stated(error: BaseException, reply: str, kept: Kept | None = None, **more: Any) -> Answer:
+    """Return what there is of an answer when an error ends the work; it says what failed."""
+    status = "failed"
+    if isinstance(error, LimitReached | TimeoutError):
+        status = "limit" if getattr(error, "limit", "seconds") != "seconds" else "timeout"
+    problem = f"{status}: {printable(str(error)) or type(error).__name__}"
+    if kept is None or kept.answer is None:
+        return Answer(text=reply, abstained=True, problem=problem, **more)
+    before = kept.answer.problem
+    return replace(kept.answer, problem=f"{problem}; {before}" if before else problem, **more)
+
+
+class Bounded:
+    """An agent that always answers, and within what a request is allowed.
+
+    Whatever goes wrong inside becomes an `Answer` whose ``problem`` says what it was, so that a
+    caller who waits gets a statement and not an error; what was found until then is in it. Mistakes
+    in the set-up (`OURS`) are raised. A request that brings limits is held to those as well.
+    """
+
+    def __init__(
+        self,
+        agent: Agent,
+        allowance: Allowance,
+        *,
+        reply: str,
+        tracer: Tracer | None = None,
+        name: str = "request",
+    ) -> None:
+        self.agent, self.allowance, self.reply = agent, allowance, reply
+        self.tracer, self.name = tracer or NoTracer(), name
+
+    def __call__(self, question: str, *, request: Request | None = None) -> Answer:
+        question = encodable(question)
+        with self.tracer.span(self.name, "AGENT", {"question": question}) as span:
+            started = time.perf_counter()
+            outer = (request or Request()).within(self.allowance)
+            left = outer.limits.left()
+            inner = outer.within(Allowance(seconds=left and left * (1 - RESERVE)))
+            try:
+                answer = outer.limits.run(
+                    f"the {self.name}", lambda: self.agent(question, request=inner)
+                )
+            except OURS:
+                raise
+            except Exception as error:
+                if not isinstance(error, AgentOpsError):
+                    log.exception("an agent failed")  # a bug: its place is worth seeing
+                if isinstance(error, LimitReached) and inner.kept.at:
+                    error = LimitReached(error.limit, f"{inner.kept.at}: {error}")
+                answer = stated(error, self.reply, inner.kept, usage=inner.limits.usage)
+            answer = replace(
+                answer,
+                text=encodable(answer.text),
+                problem=encodable(answer.problem),
+                seconds=time.perf_counter() - started,
+                trace_id=span.trace_id,
+            )
+            span.outputs({"answer": answer.text, "problem": answer.problem})
+            if answer.problem:
+                span.failed(answer.problem)
+        return answer
