@@ -90,7 +90,7 @@ class Bounded:
             except Exception as error:
                 if not isinstance(error, AgentOpsError):
                     log.exception("an agent failed")  # a bug: its place is worth seeing
-                waiting = inner.limits.doing or inner.kept.at
+                waiting = inner.limits.doing or inner.kept.at or inner.limits.late
                 if isinstance(error, LimitReached) and waiting:
                     error = LimitReached(error.limit, f"{waiting}: {error}")
                 answer = stated(error, self.reply, inner.kept, usage=inner.limits.usage)

@@ -68,6 +68,8 @@ class Limits:
         self._clock, self._started = clock, clock()
         self._guard = threading.Lock()
         self._doing: list[str] = []
+        self.late = ""
+        """The last step that did not answer."""
         self.usage = Usage()
 
     def left(self) -> float | None:
@@ -113,6 +115,10 @@ class Limits:
                 one._doing.append(what)
         try:
             yield
+        except FutureTimeout:
+            for one in every:
+                one.late = what
+            raise
         finally:
             for one in every:
                 with one._guard:
