@@ -98,11 +98,11 @@ class ToolAgent(ABC):
                 problem = run.problem(text)
                 text = text if any(map(str.isalnum, text)) else ""
             except OutOfSteps as error:
-                problem = f"limit: {error}"
+                problem = "; ".join([f"limit: {error}", *run.failed.values()])
             except OURS:
                 raise
             except AgentOpsError as error:  # what was written or found until then is kept
-                problem = stated(error, "").problem
+                problem = "; ".join([stated(error, "").problem, *run.failed.values()])
             seconds = time.perf_counter() - started
             answer = replace(run.answer(text, problem), seconds=seconds, trace_id=span.trace_id)
             span.outputs({"answer": answer.text, "abstained": answer.abstained, "problem": problem})

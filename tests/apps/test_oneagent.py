@@ -156,7 +156,7 @@ def test_a_tool_that_raises_is_told_to_the_model(way: str, tmp_path: Path) -> No
     answer = agent_of(way, model, tmp_path)("Since when?")
     assert [step.status for step in answer.steps] == ["failed"]
     assert answer.abstained
-    assert not answer.problem
+    assert answer.problem.startswith("failed: find_installation: ")
     assert "the table is gone" in str(model.asked[-1])
 
 

@@ -246,7 +246,7 @@ class Bench:
         self.acts = broken
         self.recorded.spans.clear()
         bounded = talk(self.seconds)
-        return lambda: bounded("And its nut?", thread="t")  # type: ignore[no-any-return]
+        return lambda: bounded("And its nut?", thread="t")
 
 
 def _prompt(name: str) -> Prompt:

@@ -108,7 +108,7 @@ def matrix(
     with _unlogged(), Processes() as processes, ThreadPoolExecutor(AT_ONCE) as pool:
         for kind in ("mcp", "agent"):
             if any(one.part == {"mcp": "mcp", "agent": "endpoint"}[kind] for one, _ in pairs):
-                processes.ahead(kind)  # type: ignore[arg-type]
+                processes.ahead(kind)
         _import()
         found = list(
             pool.map(lambda pair: inject(*pair, seconds=seconds, processes=processes), pairs)
