@@ -289,3 +289,23 @@ def test_a_conversation_goes_on_when_its_store_is_free_again(app: App, tmp_path:
         again = talk("How tight?", thread="t", message="m1")
         assert (again.text, again.problem) == ("18 Nm", "")
         assert len(talk.threads.read("t").messages) == 2
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_served_specialist_states_its_failures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from click.testing import CliRunner
+
+    from agentops_ref.apps.cli.main import cli
+
+    served: list[Any] = []
+    monkeypatch.setattr("agentops_ref.ops.serving.application", served.append)
+    monkeypatch.setattr("uvicorn.run", lambda *_, **__: None)
+    given = ["--set", "models.mode=scripted", "--set", f"paths.state={tmp_path}", "--port", "9"]
+    done = CliRunner().invoke(cli, ["agents", "serve", "knowledge", *given])
+    assert done.exit_code == 0, done.output
+    (agent,) = served
+    answer = agent("How tight?", request=Request(limits=Limits(Allowance(steps=0))))
+    assert answer.abstained
+    assert answer.problem == "limit: the request's steps are used up: 0 of 0"
