@@ -30,7 +30,16 @@ log = logging.getLogger(__name__)
 OURS = (ConfigError, DeveloperError, NotRecorded)
 """Errors of whoever set the system up; nobody is served by an answer in their place."""
 RESERVE = 0.05
-"""Share of a request's time in which no work begins, so that what was found can still be stated."""
+"""Share of a request's time in which nothing is waited for: what was found is stated then."""
+AT_LEAST = 0.5
+"""Seconds of it, but no more than a quarter of the time."""
+
+
+def working(seconds: float | None) -> float | None:
+    """Return how much of a time is worked in; the rest is for stating what was found."""
+    if not seconds:
+        return seconds
+    return seconds - max(RESERVE * seconds, min(AT_LEAST, seconds / 4))
 
 
 def stated(error: BaseException, reply: str, kept: Kept | None = None, **more: Any) -> Answer:
@@ -71,7 +80,7 @@ class Bounded:
             started = time.perf_counter()
             outer = (request or Request()).within(self.allowance)
             left = outer.limits.left()
-            inner = outer.within(Allowance(seconds=left and left * (1 - RESERVE)))
+            inner = outer.within(Allowance(seconds=working(left)))
             try:
                 answer = outer.limits.run(
                     f"the {self.name}", lambda: self.agent(question, request=inner)
@@ -81,8 +90,9 @@ class Bounded:
             except Exception as error:
                 if not isinstance(error, AgentOpsError):
                     log.exception("an agent failed")  # a bug: its place is worth seeing
-                if isinstance(error, LimitReached) and inner.kept.at:
-                    error = LimitReached(error.limit, f"{inner.kept.at}: {error}")
+                waiting = inner.limits.doing or inner.kept.at or inner.limits.late
+                if isinstance(error, LimitReached) and waiting:
+                    error = LimitReached(error.limit, f"{waiting}: {error}")
                 answer = stated(error, self.reply, inner.kept, usage=inner.limits.usage)
             answer = replace(
                 answer,

@@ -49,6 +49,7 @@ NOT_ASKED = "no model: nothing was found"
 """Who answered when a search found nothing: the chain abstains without a model call."""
 
 SILENT = "the model said nothing"
+UNREADABLE = "the model's answer cannot be read"
 MAX_CHARS = 100_000
 """Characters of what a model says in one call; more is not an answer."""
 
@@ -239,7 +240,7 @@ def unread(draft: Draft) -> str:
     if not draft.text:
         return f"failed: {SILENT}"
     if draft.text[0] == "{" or not any(map(str.isalnum, strip_markers(draft.text))):
-        return f"failed: the model's answer cannot be read: {printable(draft.text[:80])}"
+        return f"failed: {UNREADABLE}: {printable(draft.text[:80])}"
     return ""
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import contextvars
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -66,6 +67,9 @@ class Limits:
         self.allowance, self._whole = allowance or Allowance(), whole
         self._clock, self._started = clock, clock()
         self._guard = threading.Lock()
+        self._doing: list[str] = []
+        self.late = ""
+        """The last step that did not answer."""
         self.usage = Usage()
 
     def left(self) -> float | None:
@@ -93,6 +97,32 @@ class Limits:
             tokens=_least(given.tokens, used.tokens, theirs.tokens),
             cost=_least(given.cost, used.cost, theirs.cost),
         )
+
+    @property
+    def doing(self) -> str:
+        """The innermost step that is waited for; empty where there is none."""
+        with self._guard:
+            return self._doing[-1] if self._doing else ""
+
+    @contextmanager
+    def _does(self, what: str) -> Iterator[None]:
+        every, whole = [self], self._whole
+        while whole is not None:
+            every.append(whole)
+            whole = whole._whole
+        for one in every:
+            with one._guard:
+                one._doing.append(what)
+        try:
+            yield
+        except FutureTimeout:
+            for one in every:
+                one.late = what
+            raise
+        finally:
+            for one in every:
+                with one._guard:
+                    one._doing.remove(what)
 
     def check(self) -> None:
         """Say whether another step may begin.
@@ -146,7 +176,8 @@ class Limits:
 
         threading.Thread(target=work, name=f"agentops {what}", daemon=True).start()
         try:
-            return done.result(wait)
+            with self._does(what):
+                return done.result(wait)
         except FutureTimeout as error:
             if done.done():  # the step's own time-out
                 raise

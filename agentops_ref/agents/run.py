@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from agentops_ref.agents.bounded import OURS, stated
 from agentops_ref.agents.chain import (
     SILENT,
+    UNREADABLE,
     UsageOf,
     format_context,
     generate,
@@ -30,7 +31,7 @@ from agentops_ref.agents.request import Request
 from agentops_ref.agents.tools.documents import Excerpts
 from agentops_ref.agents.tools.registry import Registry
 from agentops_ref.agents.tools.spec import Caller, ToolResult
-from agentops_ref.errors import AgentOpsError, ModelError
+from agentops_ref.errors import AgentOpsError, ModelError, printable
 from agentops_ref.records import Answer, Hit, Step, Usage
 from agentops_ref.tracing import NoTracer, Tracer
 
@@ -95,12 +96,13 @@ class ToolAgent(ABC):
             try:
                 text = self.solve(run, question).strip()
                 problem = run.problem(text)
+                text = text if any(map(str.isalnum, text)) else ""
             except OutOfSteps as error:
-                problem = f"limit: {error}"
+                problem = "; ".join([f"limit: {error}", *run.failed.values()])
             except OURS:
                 raise
             except AgentOpsError as error:  # what was written or found until then is kept
-                problem = stated(error, "").problem
+                problem = "; ".join([stated(error, "").problem, *run.failed.values()])
             seconds = time.perf_counter() - started
             answer = replace(run.answer(text, problem), seconds=seconds, trace_id=span.trace_id)
             span.outputs({"answer": answer.text, "abstained": answer.abstained, "problem": problem})
@@ -196,7 +198,9 @@ class Run:
     def problem(self, text: str) -> str:
         """Return what keeps a text from being the whole answer; "" if nothing does."""
         found = list(self.failed.values())
-        return "; ".join(found if text or found else [f"failed: {SILENT}"])
+        if not found and not any(map(str.isalnum, text)):
+            found = [f"failed: {SILENT}" if not text else f"failed: {UNREADABLE}: {text[:80]}"]
+        return printable("; ".join(found))
 
     def answer(self, text: str, problem: str = "") -> Answer:
         """Return the answer with its evidence, or the abstention that the text amounts to."""

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from agentops_ref.agents.bounded import OURS, RESERVE, stated
+from agentops_ref.agents.bounded import OURS, stated, working
 from agentops_ref.agents.chain import Agent, UsageOf, generate
 from agentops_ref.agents.limits import Allowance, Limits
 from agentops_ref.agents.prompts import Prompt
@@ -76,7 +76,7 @@ def ask(
     left = limits.left()
     times = [s for s in (specialist.timeout, None if left is None else share * left) if s]
     part = min(times, default=None)
-    inner = request.within(Allowance(seconds=part and part * (1 - RESERVE)))
+    inner = request.within(Allowance(seconds=working(part)))
     started = time.perf_counter()
     try:
         answer = limits.run(

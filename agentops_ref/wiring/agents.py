@@ -228,7 +228,11 @@ class Versioned:
         answer = self.agent(question, request=request)
         request.kept.answer = answer
         try:
-            return dataclasses.replace(answer, index_version=self._app.index.version)
+            answer = dataclasses.replace(answer, index_version=self._app.index.version)
+            if answer.abstained and not (answer.problem or answer.index_version):
+                empty = "failed: the index holds nothing: run a sync"
+                answer = dataclasses.replace(answer, problem=empty)
+            return answer
         except Exception as error:  # an index that is gone; what was answered stands
             problem = f"failed: the index's version is not known: {reason(error)}"
             told = f"{answer.problem}; {problem}" if answer.problem else problem

@@ -17,7 +17,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 from rapidfuzz import fuzz
 
 from agentops_ref import build, load_config
-from agentops_ref.agents.limits import Allowance, LimitReached, Limits
+from agentops_ref.agents.limits import Allowance, Limits
 from agentops_ref.agents.request import Request
 from agentops_ref.agents.tools import Registry, SearchTool
 from agentops_ref.agents.tools.functions import FunctionTool
@@ -156,7 +156,7 @@ def test_a_tool_that_raises_is_told_to_the_model(way: str, tmp_path: Path) -> No
     answer = agent_of(way, model, tmp_path)("Since when?")
     assert [step.status for step in answer.steps] == ["failed"]
     assert answer.abstained
-    assert not answer.problem
+    assert answer.problem.startswith("failed: find_installation: ")
     assert "the table is gone" in str(model.asked[-1])
 
 
@@ -202,8 +202,8 @@ def test_what_its_author_must_mend_is_raised(way: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("way", WAYS)
 def test_the_requests_limits_hold(way: str, tmp_path: Path) -> None:
     request = Request(limits=Limits(Allowance(steps=1)))
-    with pytest.raises(LimitReached, match="steps are used up"):
-        agent_of(way, model_for(way, [LOOK, TEXT]), tmp_path)("How tight?", request=request)
+    answer = agent_of(way, model_for(way, [LOOK, TEXT]), tmp_path)("How tight?", request=request)
+    assert answer.problem.startswith("limit: the request's steps are used up")
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -100,7 +100,7 @@ class SqliteFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._savers: list[sqlite3.Connection] = []
+        self._savers: list[Any] = []
 
     @property
     def name(self) -> str:
@@ -153,8 +153,8 @@ class SqliteFile:
         with self.translated():
             # Not in autocommit mode: several rows of one call are one transaction.
             connection = self._open(isolation_level="")
-            self._savers.append(connection)
             made = Saver(connection)
+            self._savers.append(made)
             made.setup()
             opened.append(self.path.stat().st_ino)
         return made
@@ -198,7 +198,13 @@ class SqliteFile:
 
     def close(self) -> None:
         while self._savers:
-            self._savers.pop().close()
+            saver = self._savers.pop()
+            # A turn that was given up may still be waiting in it: SQLite would crash the process.
+            if saver.lock.acquire(timeout=2 * _WAIT):
+                try:
+                    saver.conn.close()
+                finally:
+                    saver.lock.release()
 
 
 class PostgresDatabase:

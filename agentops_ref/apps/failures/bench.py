@@ -25,12 +25,14 @@ Act = Callable[[Callable[[], Any]], Any]
 """What a broken part does in place of the healthy one, which it is given."""
 
 PARTS: Mapping[str, frozenset[str]] = {
-    "chain": frozenset({"model", "search", "traces"}),
-    "tools": frozenset({"model", "tool", "mcp", "write", "audit", "traces"}),
-    "router": frozenset({"model", "decider", "search", "tool", "audit"}),
-    "supervisor": frozenset({"model", "decider", "search", "tool", "mcp", "write", "audit"}),
+    "chain": frozenset({"model", "form", "search", "traces"}),
+    "tools": frozenset({"model", "tool", "mcp", "write", "audit"}),
+    "router": frozenset({"model", "form", "decider", "search", "tool", "audit"}),
+    "supervisor": frozenset(
+        {"model", "form", "decider", "search", "tool", "mcp", "write", "audit"}
+    ),
     "endpoints": frozenset({"decider", "endpoint"}),
-    "conversation": frozenset({"model", "search", "memory"}),
+    "conversation": frozenset({"model", "form", "search", "memory"}),
 }
 """Architecture → the parts of it that can fail."""
 ARCHITECTURES = tuple(PARTS)
@@ -244,7 +246,7 @@ class Bench:
         self.acts = broken
         self.recorded.spans.clear()
         bounded = talk(self.seconds)
-        return lambda: bounded("And its nut?", thread="t")  # type: ignore[no-any-return]
+        return lambda: bounded("And its nut?", thread="t")
 
 
 def _prompt(name: str) -> Prompt:

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from agentops_ref.apps.failures.bench import TIGHT, UNTIL, Act, Bench
+from agentops_ref.apps.failures.bench import UNTIL, Act, Bench
 from agentops_ref.errors import OperatorError
 
 Inject = Callable[[Bench], None]
@@ -160,18 +160,22 @@ def _audit_unwritable(bench: Bench) -> None:
     bench.audit.mkdir()
 
 
-def _audit_unwritable_for_writes(bench: Bench) -> None:
-    bench.audit.mkdir()
-
-
 def _traces_locked(bench: Bench) -> None:
     from agentops_ref.tracing import MlflowTracer
 
     file = bench.folder / "mlflow.db"
     tracer = MlflowTracer(f"sqlite:///{file}", "failures")
     tracer.connect()
+    bench.around.callback(_settled)
     _lock(bench, str(file))
     bench.tracer = tracer
+
+
+def _settled() -> None:
+    """Wait for the spans that could not be written while the store was locked."""
+    for thread in threading.enumerate():
+        if thread.name == "agentops traces":
+            thread.join(60)
 
 
 def _lock(bench: Bench, file: str) -> None:
@@ -207,7 +211,7 @@ FAILURES: tuple[Failure, ...] = (
         "generate",
     ),
     Failure("model says nothing", "model", _says("model", ""), "model said nothing"),
-    Failure("model says half a form", "model", _says("model", _half(_FORM)), "cannot be read"),
+    Failure("model says half a form", "form", _says("model", _half(_FORM)), "cannot be read"),
     Failure(
         "model says 10 MB", "model", _says("model", _HUGE), "model said 10200000 char", "generate"
     ),
@@ -318,4 +322,3 @@ FAILURES: tuple[Failure, ...] = (
     Failure("traces locked", "traces", _traces_locked),
 )
 """In the order of the parts."""
-WHOLE = (TIGHT, UNTIL)
