@@ -108,8 +108,9 @@ class Run:
             request=request.id,
             thread=request.thread,
             filters=request.filters,
+            identity=request.identity,
         )
-        specs = agent.registry.specs(agent.name)
+        specs = agent.registry.specs(agent.name, request.identity)
         self._writes = {spec.name for spec in specs if spec.effect == "write"}
         self._made: set[str] = set()
         self.offered = [spec.as_function() for spec in specs]

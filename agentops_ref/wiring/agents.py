@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from agentops_ref.errors import ConfigError, nearest
 from agentops_ref.records import Answer
+from agentops_ref.secret import scrub
+from agentops_ref.wiring.auth import Auth
 from agentops_ref.wiring.index import Index
 from agentops_ref.wiring.parts import load
 from agentops_ref.wiring.tables import Tables
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 WithTools = TypeVar("WithTools", bound="ToolAgent")
 
 
-class Agents(Index, Tables):
+class Agents(Index, Tables, Auth):
     """The configured agent, and others for comparisons; see `agentops_ref.agents`."""
 
     @cached_property
@@ -57,6 +59,9 @@ class Agents(Index, Tables):
             query=self.tables.query,
             path=self.config.path,
             allow=self.config.agent.allow,
+            roles=self.permissions.tools if self.permissions else None,
+            tokens=self.tokens,
+            logins=self.config.path(self.config.paths.state) / "auth",
             search=lambda *given, **more: self.search(*given, **more),
             tracer=tracer,
         )
@@ -162,7 +167,10 @@ def direct(app: Agents, kind: str = "llm") -> Agent:
 
 
 class Versioned:
-    """Asks for the configured tenant; adds to each answer the index version that it read."""
+    """Asks for the configured tenant, or for whoever has logged in.
+
+    Adds to each answer the index version that it read, and leaves secrets out of it.
+    """
 
     def __init__(self, agent: Agent, app: Agents, kind: str) -> None:
         self.agent, self._app, self.kind = agent, app, kind
@@ -172,7 +180,10 @@ class Versioned:
         from agentops_ref.agents.request import Request
 
         request = request or Request(**{"tenant": self._app.config.agent.tenant, **more})
-        answer = self.agent(question, request=request)
+        if self._app.permissions is not None:
+            request = request if request.identity else request.of(self._app.identity)
+            self._app.permissions.demand(request.identity, self.kind)
+        answer: Answer = scrub(self.agent(question, request=request))
         return dataclasses.replace(answer, index_version=self._app.index.version)
 
 

@@ -7,6 +7,7 @@ import click
 from agentops_ref.apps.cli import (
     agents,
     ask,
+    auth,
     chat,
     config,
     corpus,
@@ -37,7 +38,7 @@ def cli() -> None:
 
 for part in (tour.tour, ask.ask, chat.chat, search.search, doctor.doctor, corpus.corpus):
     cli.add_command(part)
-for group in (agents.agents, ingest.ingest, tables.tables, tools.tools, memory.memory):
+for group in (agents.agents, ingest.ingest, tables.tables, tools.tools, memory.memory, auth.auth):
     cli.add_command(group)
 for group in (evals.evaluation, models.models, record.record, config.config):
     cli.add_command(group)
