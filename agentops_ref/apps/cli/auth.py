@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import click
@@ -44,9 +45,8 @@ def token(
     if decode is not None:
         from agentops_ref.agents.auth import claims_of
 
-        print_json(
-            claims_of((click.get_text_stream("stdin").read() if decode == "-" else decode).strip())
-        )
+        given = sys.stdin.read() if decode == "-" else decode
+        print_json(claims_of(given.strip()))
         return
     from agentops_ref.apps import login
 
