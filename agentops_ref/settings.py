@@ -517,8 +517,15 @@ def _pattern(value: str) -> str:
 class MemoryConfig(_Section):
     uri: str
     password_env: str | None
+    databricks_instance: str | None
     threads: ThreadsConfig
     facts: FactsConfig
+
+    @model_validator(mode="after")
+    def _one_password(self) -> MemoryConfig:
+        if self.password_env and self.databricks_instance:
+            raise ValueError("expected either `password_env` or `databricks_instance`")
+        return self
 
 
 class TrackingConfig(_Section):

@@ -126,7 +126,8 @@ class MlflowTracer:
     @contextmanager
     def span(self, name: str, kind: SpanKind, inputs: Mapping[str, Any]) -> Iterator[Span]:
         mlflow = self.connect()
-        with mlflow.start_span(name=name, span_type=kind) as span:
+        # A root's name is noted with the trace at once, before `without_secrets` sees the span.
+        with mlflow.start_span(name=scrub(name), span_type=kind) as span:
             span.set_inputs(dict(inputs))
             yield _MlflowSpan(span)
 

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import secrets
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -218,11 +219,11 @@ def test_a_client_must_know_its_secret(client: httpx.Client) -> None:
     for auth in (("assistant", "wrong"), ("assistant", ""), ("nobody", SECRET)):
         bad = client.post("/token", data=form, auth=auth)
         assert (bad.status_code, bad.json()["error"]) == (401, "invalid_client")
-    posted = client.post(
-        "/token", data={**form, "client_id": "assistant", "client_secret": SECRET}
-    )
+    posted = client.post("/token", data={**form, "client_id": "assistant", "client_secret": SECRET})
     assert posted.status_code == 200
-    twice = f"grant_type=client_credentials&client_id=assistant&client_id=cli&client_secret={SECRET}"
+    twice = (
+        f"grant_type=client_credentials&client_id=assistant&client_id=cli&client_secret={SECRET}"
+    )
     kind = {"content-type": "application/x-www-form-urlencoded"}
     reply = client.post("/token", content=twice, headers=kind)
     assert reply.json()["error"] == "invalid_request"
@@ -278,7 +279,7 @@ def test_what_cannot_be_exchanged(client: httpx.Client) -> None:
     assert exchange(client, mine, resource="https://third-party.example/mcp").json()["error"] == (
         "invalid_target"
     )
-    head, body, signature = mine.split(".")
+    head, body, _ = mine.split(".")
     assert exchange(client, f"{head}.{body}.AAAA").json()["error"] == "invalid_grant"
     assert exchange(client, "nonsense").json()["error"] == "invalid_grant"
     wrong = exchange(client, mine, subject_token_type="urn:ietf:params:oauth:token-type:jwt")
@@ -374,7 +375,9 @@ def test_one_callers_token_is_not_given_to_another(issuer: str) -> None:
         return Identity(user, "any", token=token)
 
     tenants = {
-        user: claims_of(made.exchanged(who(user), "http://127.0.0.1:1").reveal())["claims"]["tenant"]
+        user: claims_of(made.exchanged(who(user), "http://127.0.0.1:1").reveal())["claims"][
+            "tenant"
+        ]
         for user in ("kari", "eli", "gro")
     }
     assert tenants == {"kari": "torvik", "eli": "elvedal", "gro": "granmo"}
@@ -392,6 +395,10 @@ def test_refusals_of_the_server_say_why_and_hold_no_secret(issuer: str) -> None:
         mine.exchanged(Identity("kari", "torvik"), "http://127.0.0.1:1")
 
 
+def _replied(status: int, text: str, *_: object, **__: object) -> httpx.Response:
+    return httpx.Response(status, text=text)
+
+
 def test_an_answer_that_is_no_oauth_is_told(issuer: str, monkeypatch: pytest.MonkeyPatch) -> None:
     made = TokenClient(issuer, "assistant", lambda: Secret(SECRET))
     for status, text, kind in (
@@ -400,6 +407,6 @@ def test_an_answer_that_is_no_oauth_is_told(issuer: str, monkeypatch: pytest.Mon
         (200, "{}", OperatorError),
         (502, "", TransientError),
     ):
-        monkeypatch.setattr(httpx, "post", lambda *_, **__: httpx.Response(status, text=text))
+        monkeypatch.setattr(httpx, "post", partial(_replied, status, text))
         with pytest.raises(kind):
             made.own("agentops")

@@ -36,7 +36,10 @@ def urls(issuer: str, state: Path) -> Iterator[dict[str, str]]:
         program = [sys.executable, "-m", "tests.auth.served"]
         return lambda port: [*program, str(port), issuer, str(state), name, *more]
 
-    commands = {"records": command("records"), "diagnostics": command("diagnostics", "auth.once=true")}
+    commands = {
+        "records": command("records"),
+        "diagnostics": command("diagnostics", "auth.once=true"),
+    }
     found = endpoints.up(
         state / "agents",
         commands,

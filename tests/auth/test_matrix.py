@@ -174,7 +174,9 @@ def test_no_role_of_one_tenant_reads_a_row_of_another(
     rows: Callable[[str], list[dict[str, str]]],
 ) -> None:
     """Asked by name for what is another tenant's, each tool gives what it gives for nothing."""
-    private = [tool for tool in arguments["torvik"] if tool not in ("part_stock", "search_documents")]
+    private = [
+        tool for tool in arguments["torvik"] if tool not in ("part_stock", "search_documents")
+    ]
     everything = tuple(ROLES)
     own, asked = 0, 0
     for tool, mine, theirs in itertools.product(private, TENANTS, TENANTS):

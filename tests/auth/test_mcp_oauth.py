@@ -312,7 +312,9 @@ def test_the_whole_flow_with_a_browser(
     sensors: SensorProcess, tmp_path: Path, units: dict[str, str]
 ) -> None:
     config, browser = person(sensors.url), Browser("kari")
-    before = registry_of(sensors.url, auth=config.auth and config.auth.model_dump(), logins=tmp_path)
+    before = registry_of(
+        sensors.url, auth=config.auth and config.auth.model_dump(), logins=tmp_path
+    )
     assert "agentops auth login sensors" in before.absent["sensors"]
     left = asyncio.run(log_in(config, tmp_path, browser))
     assert 800 < left <= 900

@@ -1,4 +1,4 @@
-"""Tokens that do not count: each way of being wrong is refused, by its own name, and not repeated."""
+"""Tokens that do not count: each way of being wrong is refused by its own name, not repeated."""
 
 from __future__ import annotations
 
@@ -303,12 +303,12 @@ def test_keys_from_a_file_and_files_that_are_none(tmp_path: Path, signing: Signi
 def test_a_server_that_is_silent_or_somebody_elses() -> None:
     with pytest.raises(TransientError, match="agentops auth serve-dev"):
         Keys.of_issuer("http://127.0.0.1:9").get("a")
-    with JsonService(lambda asked: (200, {"issuer": "https://else.example"})) as service:
-        with pytest.raises(OperatorError, match="auth.issuer must match"):
-            Keys.of_issuer(service.url).get("a")
-    with JsonService(lambda asked: (500, {})) as service:
-        with pytest.raises(OperatorError, match="HTTP 500"):
-            Keys.of_issuer(service.url).get("a")
+    other = JsonService(lambda asked: (200, {"issuer": "https://else.example"}))
+    with other, pytest.raises(OperatorError, match=r"auth\.issuer must match"):
+        Keys.of_issuer(other.url).get("a")
+    broken = JsonService(lambda asked: (500, {}))
+    with broken, pytest.raises(OperatorError, match="HTTP 500"):
+        Keys.of_issuer(broken.url).get("a")
 
 
 def test_private_keys_are_their_owners_and_survive_a_restart(tmp_path: Path) -> None:

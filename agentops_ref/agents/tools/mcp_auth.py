@@ -73,7 +73,7 @@ def access_to(
     if auth.kind == "client_credentials":
         login = Login(server, _service(server))
     else:
-        login = Login(server, _person(server, _nobody_there(server.name)), file_of(server, logins))
+        login = Login(server, _person(server, *_nobody(server.name)), file_of(server, logins))
     return lambda caller: login
 
 
@@ -105,14 +105,26 @@ class Login(httpx.Auth):
 
     The flow is run on a request of its own, behind the library's lock; so calls do not wait for
     each other, and a refresh token, which counts once, is used once.
+
+    Parameters
+    ----------
+    file
+        Where a login is kept; without it, a token is only held in memory.
+    anew
+        Whether what the file holds is not looked at.
     """
 
     def __init__(
-        self, server: McpServerConfig, provider: OAuthClientProvider, file: Path | None = None
+        self,
+        server: McpServerConfig,
+        provider: OAuthClientProvider,
+        file: Path | None = None,
+        *,
+        anew: bool = False,
     ) -> None:
         self._name, self._url, self._file = server.name, str(server.url), file
         self._provider, self._context = provider, provider.context
-        self._read = file is None
+        self._read = file is None or anew
 
     async def ready(self) -> None:
         await self._token()
@@ -163,7 +175,10 @@ class Login(httpx.Auth):
         try:
             kept = json.loads(self._file.read_text(encoding="utf-8"))
         except FileNotFoundError:
-            return
+            self._read = False  # somebody may log in meanwhile
+            raise OperatorError(
+                f"{self._name}: somebody has to log in: {_how(self._name)}"
+            ) from None
         except (OSError, ValueError) as error:
             raise OperatorError(
                 f"{self._file}: {error}; log in again: {_how(self._name)}"
@@ -274,11 +289,13 @@ def _how(name: str) -> str:
     return f"agentops auth login {name}"
 
 
-def _nobody_there(name: str) -> Redirect:
-    async def refuse(url: str) -> None:
+def _nobody(name: str) -> tuple[Redirect, Callback]:
+    """Return what stands for a person where there is none."""
+
+    async def refuse(*_: object) -> Any:
         raise OperatorError(f"{name}: somebody has to log in: {_how(name)}")
 
-    return refuse
+    return refuse, refuse
 
 
 async def log_in(server: McpServerConfig, logins: Path, browse: Callable[[str], None]) -> float:
@@ -313,8 +330,7 @@ async def log_in(server: McpServerConfig, logins: Path, browse: Callable[[str], 
 
     listening = await asyncio.start_server(_listener(answered), "127.0.0.1", auth.redirect_port)
     async with listening:
-        login = Login(server, _person(server, redirect, callback), file)
-        login._read = True  # what was granted before is not looked at
+        login = Login(server, _person(server, redirect, callback), file, anew=True)
         await login.ready()
     until = login._context.token_expiry_time
     return 0.0 if until is None else until - time.time()
