@@ -10,6 +10,9 @@ Layers, the later ones win:
 3. the overlay named by ``AGENTOPS_ENV`` or ``env=``, e.g. ``prod.yaml``;
 4. environment variables: ``AGENTOPS__MODELS__MODE=live`` sets ``models.mode``;
 5. overrides from the command line: ``--set models.mode=live``.
+
+``${section.key}`` in a text stands for another value. ``${env:VARIABLE}`` stands for a secret: it
+is looked up where it is used (`agentops_ref.secret`) and is nowhere in the configuration itself.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from agentops_ref import secret
 from agentops_ref.errors import ConfigError, nearest
 from agentops_ref.settings import (
     AgentConfig,
@@ -38,6 +42,7 @@ from agentops_ref.settings import (
     ToolsConfig,
     TrackingConfig,
 )
+from agentops_ref.settings_auth import AuthConfig
 
 PREFIX = "AGENTOPS__"
 _REFERENCE = re.compile(r"\$\{([\w.]+)\}")
@@ -88,6 +93,10 @@ class Config:
         return self.settings.approvals
 
     @property
+    def auth(self) -> AuthConfig:
+        return self.settings.auth
+
+    @property
     def tracking(self) -> TrackingConfig:
         return self.settings.tracking
 
@@ -129,11 +138,10 @@ class Config:
     def rows(self) -> Iterator[tuple[str, Any, str]]:
         """Yield (dotted key, value, place) for every leaf, in the order of ``base.yaml``.
 
-        For people to read: a password within an address is left out.
+        For people to read: secrets, and a password within an address, are left out.
         """
         for key, value in _leaves(self.settings.model_dump(mode="json", by_alias=True)):
-            shown = _PASSWORD.sub(r"\1***@", value) if isinstance(value, str) else value
-            yield key, shown, self.origins.get(key, "default")
+            yield key, _shown(key, value), self.origins.get(key, "default")
 
 
 def load_config(
@@ -161,6 +169,9 @@ def load_config(
     ------
     ConfigError
         Missing or malformed file, unknown key, wrong type; one line with file, key, nearest name.
+
+    From the first call on, what a configuration names as a secret is kept out of the logs and the
+    traces of this process; see `agentops_ref.secret`.
     """
     environ = os.environ if environ is None else environ
     folder = _find(config_dir, environ)
@@ -190,6 +201,8 @@ def load_config(
         settings = Settings.model_validate(tree)
     except ValidationError as error:
         raise ConfigError(_explain(error, origins)) from None
+    secret.learn(tree)
+    secret.guard_logs()
     root = folder.resolve().parent if folder.resolve() != _packaged() else Path.cwd()
     return Config(settings, origins, root, name or ("dev" if overlay else "base"))
 
@@ -365,6 +378,19 @@ def _leaves(tree: Mapping[str, Any], at: str = "") -> Iterator[tuple[str, Any]]:
             yield from _leaves(value, dotted)
         else:
             yield dotted, value
+
+
+def _shown(key: str, value: Any) -> Any:
+    """Return a value for people to read; the name of a variable is no secret, its value is."""
+    if isinstance(value, dict):
+        return {one: _shown(one, inner) for one, inner in value.items()}
+    if isinstance(value, list):
+        return [_shown(key, inner) for inner in value]
+    if not isinstance(value, str):
+        return value
+    if secret.is_secret_key(key) and "${env:" not in value:
+        return secret.HIDDEN
+    return secret.scrub(_PASSWORD.sub(r"\1***@", value))
 
 
 def _display(path: Path) -> str:

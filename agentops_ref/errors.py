@@ -47,6 +47,10 @@ class TransientError(AgentOpsError):
     retryable = True
 
 
+class AccessError(AgentOpsError):
+    """Whoever asks may not: no token, one that is refused, or rights that do not reach so far."""
+
+
 class ModelError(AgentOpsError):
     """The model's answer cannot be used (not the schema, an unknown tool)."""
 

@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from agentops_ref.settings_auth import AuthConfig, McpAuthConfig, safe_url
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -363,6 +365,7 @@ class McpServerConfig(_Section):
     command: list[str] = []
     env: dict[str, str] = {}
     token_env: str | None = None
+    auth: McpAuthConfig | None = None
     headers: dict[str, str] = {}
     tenant_header: str | None = None
     tools: list[str] = []
@@ -372,8 +375,12 @@ class McpServerConfig(_Section):
     def _one_way(self) -> McpServerConfig:
         if bool(self.url) == bool(self.command):
             raise ValueError("expected either `url` or `command`")
-        if self.command and (self.token_env or self.headers or self.tenant_header):
-            raise ValueError("`token_env`, `headers` and `tenant_header` are for a `url`")
+        if self.command and (self.token_env or self.auth or self.headers or self.tenant_header):
+            raise ValueError("`token_env`, `auth`, `headers`, `tenant_header` are for a `url`")
+        if self.token_env and self.auth:
+            raise ValueError("expected either `token_env` or `auth`")
+        if self.auth:
+            safe_url(self.url or "")
         if self.url and self.env:
             raise ValueError("`env` is for a `command`")
         return self
@@ -510,8 +517,15 @@ def _pattern(value: str) -> str:
 class MemoryConfig(_Section):
     uri: str
     password_env: str | None
+    databricks_instance: str | None
     threads: ThreadsConfig
     facts: FactsConfig
+
+    @model_validator(mode="after")
+    def _one_password(self) -> MemoryConfig:
+        if self.password_env and self.databricks_instance:
+            raise ValueError("expected either `password_env` or `databricks_instance`")
+        return self
 
 
 class ApprovalRuleConfig(_Section):
@@ -564,5 +578,6 @@ class Settings(_Section):
     tools: ToolsConfig
     memory: MemoryConfig
     approvals: ApprovalsConfig
+    auth: AuthConfig
     tracking: TrackingConfig
     evals: EvalsConfig

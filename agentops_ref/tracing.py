@@ -26,6 +26,7 @@ from typing import Any, Literal, Protocol
 
 from agentops_ref.errors import encodable, printable, reason
 from agentops_ref.records import Usage
+from agentops_ref.secret import scrub
 
 log = logging.getLogger(__name__)
 PATIENCE = 3.0
@@ -144,6 +145,7 @@ class MlflowTracer:
                     mlflow.set_experiment(self.experiment)
                 finally:
                     told.setLevel(level)
+                _guard_spans(mlflow)
                 self._connected = True
         return mlflow
 
@@ -159,7 +161,8 @@ class MlflowTracer:
         within = _WRITER.set(writer)
         end: Callable[..., None] = _nothing
         try:
-            with mlflow.start_span(name=name, span_type=kind) as span:
+            # A root's name is noted with the trace at once, before `without_secrets` sees it.
+            with mlflow.start_span(name=scrub(name), span_type=kind) as span:
                 # To end a span is to write it, which may take as long as the store is locked.
                 end, span.end = span.end, _nothing
                 span.set_inputs(encodable(dict(inputs)))
@@ -265,6 +268,40 @@ def _import_store(uri: str) -> None:
 
 def _nothing(*_: Any, **__: Any) -> None:
     pass
+
+
+def _guard_spans(mlflow: Any) -> None:
+    """Have every span of this process scrubbed when it ends, MLflow's own ones included."""
+    from mlflow.tracing.config import get_config
+
+    others = [one for one in get_config().span_processors if one is not without_secrets]
+    mlflow.tracing.configure(span_processors=[*others, without_secrets])  # what they add as well
+
+
+def without_secrets(span: Any) -> None:
+    """Take secrets out of a span's name, attributes, events (exceptions) and status.
+
+    It is kept and exported as it is then: in the tracking store and by OpenTelemetry.
+    """
+    from opentelemetry.sdk.trace import Event
+    from opentelemetry.trace import Status
+
+    # Not by MLflow's own methods: there is none to change an event, and what is in here are the
+    # texts as they will be written, whatever the objects were that they were made of.
+    held = span._span
+    if (name := scrub(held.name)) is not held.name:
+        held.update_name(name)
+    for key, value in dict(held.attributes or {}).items():
+        if (clean := scrub(value)) is not value:
+            held.set_attribute(key, clean)
+    for at, event in enumerate(held.events):
+        was = dict(event.attributes or {})
+        if (clean := scrub(was)) is not was:
+            held._events._dq[at] = Event(event.name, clean, event.timestamp)
+    if held.status.description and (why := scrub(held.status.description)) != (
+        held.status.description
+    ):
+        held._status = Status(held.status.status_code, why)
 
 
 def _prepare_sqlite(uri: str) -> None:

@@ -8,8 +8,9 @@ gives its whole `Answer` back; of a foreign one the text is all that there is.
 from __future__ import annotations
 
 import json
+import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -17,8 +18,15 @@ from typing import Any
 
 from agentops_ref.agents.limits import Limits
 from agentops_ref.agents.request import Request
-from agentops_ref.errors import ModelError, OperatorError, TransientError, encodable
+from agentops_ref.errors import (
+    AccessError,
+    ModelError,
+    OperatorError,
+    TransientError,
+    encodable,
+)
 from agentops_ref.records import Answer
+from agentops_ref.secret import Secret
 from agentops_ref.tracing import NoTracer, Tracer
 
 PATH = "/invocations"
@@ -83,6 +91,8 @@ def answer_of(value: Any) -> Answer:
 class RemoteAgent:
     """Asks the agent at ``url``, with this request's limits and inside its trace.
 
+    Where ``token`` is given, it returns a token for this endpoint on behalf of whoever asks.
+
     Raises when it is called
     ------------------------
     TransientError
@@ -91,6 +101,8 @@ class RemoteAgent:
         It refuses the call, or failed itself.
     ModelError
         What it answered is not a response.
+    AccessError
+        There is no token for it, or it refuses the one that there is.
     """
 
     def __init__(
@@ -100,11 +112,12 @@ class RemoteAgent:
         *,
         connect_seconds: float,
         headers: Mapping[str, str] | None = None,
+        token: Callable[[Request], Secret] | None = None,
         tracer: Tracer | None = None,
     ) -> None:
         self.name, self.url = name, url.rstrip("/")
         self.connect_seconds, self.headers = connect_seconds, dict(headers or {})
-        self.tracer = tracer or NoTracer()
+        self.token, self.tracer = token, tracer or NoTracer()
 
     def __call__(self, question: str, *, request: Request | None = None) -> Answer:
         request = request or Request()
@@ -115,19 +128,22 @@ class RemoteAgent:
         }
         with self.tracer.span(self.name, "AGENT", {"question": question, "url": self.url}) as span:
             started = time.perf_counter()
-            answer = _read(self.name, encodable(self._post(encodable(body), limits)))
+            token = self.token(request) if self.token else None
+            answer = _read(self.name, encodable(self._post(encodable(body), limits, token)))
             limits.spend(answer.usage)
             span.outputs({"answer": answer.text, "problem": answer.problem})
             if answer.problem:
                 span.failed(answer.problem)
             return replace(answer, seconds=time.perf_counter() - started, trace_id=span.trace_id)
 
-    def _post(self, body: Mapping[str, Any], limits: Limits) -> Any:
+    def _post(self, body: Mapping[str, Any], limits: Limits, token: Secret | None) -> Any:
         import httpx
 
         left = limits.left()
         wait = httpx.Timeout(left, connect=_least(left, self.connect_seconds))
         headers = {**self.headers, **self.tracer.headers()}
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token.reveal()}"
         try:
             reply = httpx.post(self.url + PATH, json=body, headers=headers, timeout=wait)
         except httpx.ConnectError as error:
@@ -138,12 +154,21 @@ class RemoteAgent:
             raise TransientError(f"{self.url}: {error}") from error
         if reply.status_code in (429, 502, 503, 504):
             raise TransientError(f"{self.url} is busy: HTTP {reply.status_code}")
+        if reply.status_code in (401, 403) and self.token is not None:
+            why = _challenge(reply.headers.get("www-authenticate", ""))
+            raise AccessError(f"{self.name} refuses the request: {why}")
         if reply.status_code >= 400:
             raise OperatorError(f"{self.url}: HTTP {reply.status_code}: {reply.text[:200]}")
         try:
             return reply.json()
         except ValueError as error:
             raise ModelError(f"{self.url}: expected JSON, got {reply.text[:80]!r}") from error
+
+
+def _challenge(header: str) -> str:
+    """Return why a token was refused, as `WWW-Authenticate` says it (RFC 6750)."""
+    found = re.search(r'error_description="([^"]*)"', header)
+    return found[1] if found else "it wants a token"
 
 
 def _read(name: str, reply: Any) -> Answer:

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 from uuid import uuid4
 
+from agentops_ref.agents.identity import Identity
 from agentops_ref.agents.limits import Allowance, Limits
 from agentops_ref.records import Answer, Chunk, Hit
 
@@ -52,9 +53,18 @@ class Request:
     id: str = field(default_factory=lambda: uuid4().hex)
     kept: Kept = field(default_factory=Kept, compare=False)
     """Where an agent puts what it has, before it goes on."""
+    identity: Identity | None = field(default=None, repr=False)
+    """Who asks, where somebody has logged in; tenant and user are theirs then."""
+
+    def of(self, identity: Identity) -> Request:
+        """Return the request as one of this identity, whatever tenant and user it named."""
+        return replace(self, identity=identity, tenant=identity.tenant, user=identity.subject)
 
     def as_json(self) -> dict[str, Any]:
-        """Return what another process needs to know; of the limits, what is left."""
+        """Return what another process needs to know; of the limits, what is left.
+
+        Not the identity: the other process gets a token of its own for it.
+        """
         return {
             "limits": asdict(self.limits.rest()),
             "filters": None if self.filters is None else dict(self.filters),
@@ -69,9 +79,11 @@ class Request:
         Raises
         ------
         TypeError
-            There is a key that nobody knows.
+            There is a key that nobody knows, or an identity, which only a token can state.
         """
         given = dict(value)
+        if "identity" in given:
+            raise TypeError("a request's JSON holds no identity: send a token")
         limits = Limits(Allowance(**given.pop("limits", None) or {}))
         known = [dict(hit) for hit in given.pop("known", ())]
         given["known"] = tuple(Hit(Chunk(**hit.pop("chunk")), **hit) for hit in known)

@@ -124,8 +124,9 @@ class Run:
             thread=request.thread,
             filters=request.filters,
             said=request.asked,
+            identity=request.identity,
         )
-        specs = agent.registry.specs(agent.name)
+        specs = agent.registry.specs(agent.name, request.identity)
         self._writes = {spec.name for spec in specs if spec.effect == "write"}
         self._made: set[str] = set()
         self.offered = [spec.as_function() for spec in specs]

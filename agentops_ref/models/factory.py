@@ -20,6 +20,7 @@ from agentops_ref.models.recording import RecordedChat, RecordedEmbeddings, Reco
 from agentops_ref.models.scripted import HashEmbeddings, ScriptedChat, ScriptedOcr
 from agentops_ref.models.store import canonical, digest
 from agentops_ref.records import Usage
+from agentops_ref.secret import resolved
 from agentops_ref.settings import ChatConfig, EmbeddingConfig, ModelsConfig, OcrConfig
 
 CHAT = ("local", "openai", "langchain")
@@ -103,7 +104,7 @@ def _openai(chat: ChatConfig) -> BaseChatModel:
     """Return a client of any endpoint that speaks the OpenAI chat format."""
     from langchain_openai import ChatOpenAI
 
-    options = dict(chat.options)
+    options = resolved(dict(chat.options), "models.chat.options")
     variable = options.pop("api_key_env", None)
 
     def key() -> str:  # looked up at the first request, so that replaying needs none
@@ -130,7 +131,7 @@ def _langchain(chat: ChatConfig) -> BaseChatModel:
     The other options are its arguments. Name, temperature and output limit are passed by
     LangChain's standard names; an option set to null takes one of these back.
     """
-    options = dict(chat.options)
+    options = resolved(dict(chat.options), "models.chat.options")
     path = options.pop("class", None)
     if not path:
         raise ConfigError(
@@ -202,7 +203,7 @@ def _embedding_maker(
         path = embedding.options.get("class", embedding.provider)
         options = {k: v for k, v in embedding.options.items() if k != "class"}
         key = "models.embedding.options"
-        return lambda: _made(_imported(path, f"{key}.class"), options, key)
+        return lambda: _made(_imported(path, f"{key}.class"), resolved(options, key), key)
     known = ("minilm", "langchain")
     raise ConfigError(
         f"models.embedding.provider: unknown '{embedding.provider}'"

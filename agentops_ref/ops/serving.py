@@ -1,6 +1,7 @@
 """An agent as an endpoint: an MLflow ResponsesAgent behind MLflow's own agent server.
 
-Taught in chapters 5 and 10. ``POST /invocations`` answers, ``GET /health`` says that it can.
+Taught in chapters 5 and 10. ``POST /invocations`` answers, ``GET /health`` says that it can. With a
+`Gate` in front (chapter 7) only those are answered who bring a token, as those whom it names.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from agentops_ref.agents.remote import answer_json
 from agentops_ref.agents.request import Request
+from agentops_ref.ops.auth import Gate, who_asks
+from agentops_ref.secret import scrub
 
 if TYPE_CHECKING:
     from agentops_ref.agents.chain import Agent
@@ -25,7 +28,9 @@ def responses_agent(agent: Agent) -> Any:
     class Served(ResponsesAgent):
         def predict(self, request: ResponsesAgentRequest) -> ResponsesAgentResponse:  # type: ignore[override]
             given = Request.of_json((request.custom_inputs or {}).get("request") or {})
-            answer = agent(question_of(request), request=given)
+            if (identity := who_asks()) is not None:
+                given = given.of(identity)  # whatever tenant and user the body names
+            answer = scrub(agent(question_of(request), request=given))
             item = self.create_text_output_item(answer.text, answer.trace_id or "answer")
             return ResponsesAgentResponse(
                 output=[OutputItem(**item)],
@@ -43,10 +48,11 @@ def question_of(request: Any) -> str:
     return "\n".join(str(part.get("text", "")) for part in content or () if part)
 
 
-def application(agent: Agent) -> Any:
+def application(agent: Agent, *, gate: Gate | None = None) -> Any:
     """Return the ASGI application that serves an agent; one in a process.
 
-    A call that brings a ``traceparent`` is traced as part of the caller's trace.
+    A call that brings a ``traceparent`` is traced as part of the caller's trace, once ``gate`` has
+    let it pass.
     """
     from mlflow.genai.agent_server import AgentServer, invoke
     from mlflow.types.responses import ResponsesAgentRequest, ResponsesAgentResponse
@@ -59,7 +65,8 @@ def application(agent: Agent) -> Any:
         # In a thread: while one request waits for the model, the next is taken, and so is /health.
         return await asyncio.to_thread(served.predict, request)
 
-    return _Joined(server.app)
+    joined = _Joined(server.app)
+    return joined if gate is None else gate.guard(joined)
 
 
 class _Joined:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from agentops_ref.errors import ConfigError, nearest, reason
 from agentops_ref.records import Answer
+from agentops_ref.secret import scrub
+from agentops_ref.wiring.auth import Auth
 from agentops_ref.wiring.index import Index
 from agentops_ref.wiring.parts import load
 from agentops_ref.wiring.tables import Tables
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 WithTools = TypeVar("WithTools", bound="ToolAgent")
 
 
-class Agents(Index, Tables):
+class Agents(Index, Tables, Auth):
     """The configured agent, and others for comparisons; see `agentops_ref.agents`."""
 
     @cached_property
@@ -77,6 +79,9 @@ class Agents(Index, Tables):
             query=self.tables.query,
             path=self.config.path,
             allow=self.config.agent.allow,
+            roles=self.permissions.tools if self.permissions else None,
+            tokens=self.tokens,
+            logins=self.config.path(self.config.paths.state) / "auth",
             search=lambda *given, **more: self.search(*given, **more),
             tracer=tracer,
             gate=self.approvals.gate,
@@ -206,9 +211,10 @@ def direct(app: Agents, kind: str = "llm") -> Agent:
 
 
 class Versioned:
-    """Asks for the configured tenant, within the configured limits, and always gets an answer.
+    """Asks for the configured tenant, or for whoever has logged in, within the configured limits.
 
-    Adds to it the index version that it read.
+    There is always an answer; added to it is the index version that it read, and taken out of it
+    are secrets.
     """
 
     def __init__(self, agent: Agent, app: Agents, kind: str) -> None:
@@ -221,7 +227,11 @@ class Versioned:
 
         request = request or Request(**{"tenant": self._app.config.agent.tenant, **more})
         request = request if request.asked else dataclasses.replace(request, asked=question)
-        return self._bounded(question, request=request)
+        if self._app.permissions is not None:
+            request = request if request.identity else request.of(self._app.identity)
+            self._app.permissions.demand(request.identity, self.kind)
+        answer: Answer = scrub(self._bounded(question, request=request))
+        return answer
 
     def _versioned(self, question: str, *, request: Request | None = None) -> Answer:
         assert request is not None

@@ -9,6 +9,7 @@ from typing import Any
 
 from agentops_ref.config import Config
 from agentops_ref.errors import ConfigError
+from agentops_ref.secret import resolved
 from agentops_ref.wiring.asking import Describer
 from agentops_ref.wiring.models import Models
 from agentops_ref.wiring.parts import load
@@ -35,10 +36,11 @@ class Index(Models):
         """The index; see `agentops_ref.etl.sinks`."""
         sink = self.config.etl.sink
         make = load("sink", sink.kind)
+        options = resolved(sink.options, "etl.sink.options")
         if sink.kind == "memory":
-            return make(**sink.options)
-        uri = sink.uri if "://" in sink.uri else self.config.path(sink.uri)
-        return make(uri, **sink.options)
+            return make(**options)
+        where = resolved(sink.uri, "etl.sink.uri")
+        return make(where if "://" in where else self.config.path(where), **options)
 
     @cached_property
     def index(self) -> Any:

@@ -51,10 +51,12 @@ def endpoints(app: Agents) -> Agent:
     addresses = endpoint_urls(app)
 
     def remote(name: str) -> Agent:
+        url = addresses[name]
         return RemoteAgent(
             name,
-            addresses[name],
+            url,
             connect_seconds=app.config.agent.endpoints.connect_seconds,
+            token=partial(app.onward, name, url.rstrip("/")) if app.permissions else None,
             tracer=app.tracer,
         )
 
@@ -89,10 +91,16 @@ def endpoint_urls(app: Agents) -> dict[str, str]:
 
 
 def _all(app: Agents, agent: Callable[[str], Agent]) -> list[Specialist]:
+    from agentops_ref.agents.auth import Guarded
     from agentops_ref.agents.specialists import Specialist
 
+    def guarded(name: str) -> Agent:
+        if app.permissions is None:
+            return agent(name)
+        return Guarded(agent(name), name, app.permissions)
+
     wanted = app.config.agent.specialists
-    return [Specialist(name, s.purpose, agent(name), s.seconds) for name, s in wanted.items()]
+    return [Specialist(name, s.purpose, guarded(name), s.seconds) for name, s in wanted.items()]
 
 
 def _supervised(app: Agents, specialists: list[Specialist], name: str) -> Agent:

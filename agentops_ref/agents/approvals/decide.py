@@ -14,6 +14,7 @@ from typing import Any
 
 from agentops_ref.agents.approvals.policy import Policy
 from agentops_ref.agents.approvals.store import Approval, ApprovalStore
+from agentops_ref.agents.identity import Identity
 from agentops_ref.agents.memory.database import Database
 from agentops_ref.agents.memory.fact_store import Clock, utc_now
 from agentops_ref.agents.tools.spec import Caller, Stopped, ToolResult, ToolSpec, told
@@ -102,6 +103,7 @@ class Approvals:
             role=demand.role,
             agent=caller.agent,
             requested_by=caller.user,
+            roles=caller.identity.roles if caller.identity else (),
             request=caller.request,
             thread=caller.thread,
             now=self.clock(),
@@ -178,6 +180,7 @@ class Approvals:
             request=held.request,
             thread=held.thread,
             approval=held.id,
+            identity=Identity(held.requested_by, held.tenant, held.roles) if held.roles else None,
         )
         result = call(held.tool, held.arguments, caller)
         if result.status == "timeout":

@@ -21,8 +21,8 @@ State = Literal["pending", "approved", "rejected", "running", "done", "failed"]
 action was done is not known."""
 
 _COLUMNS = (
-    "id, state, tenant, tool, version, arguments, effect, why, role, agent, requested_by, request, "
-    "thread, requested_at, expires_at, decided_by, decided_at, note, result"
+    "id, state, tenant, tool, version, arguments, effect, why, role, agent, requested_by, roles, "
+    "request, thread, requested_at, expires_at, decided_by, decided_at, note, result"
 )
 _TABLE = f"""
 CREATE TABLE IF NOT EXISTS approvals (
@@ -54,6 +54,8 @@ class Approval:
     """Who decides."""
     agent: str
     requested_by: str
+    roles: tuple[str, ...]
+    """Of whoever requested it, where somebody has logged in: it is done with no more than these."""
     request: str
     thread: str
     requested_at: str
@@ -87,6 +89,7 @@ class ApprovalStore:
         role: str,
         agent: str,
         requested_by: str,
+        roles: Sequence[str],
         request: str,
         thread: str,
         now: datetime,
@@ -106,7 +109,8 @@ class ApprovalStore:
         at = written(now)
         row = (
             uuid4().hex[:12], "pending", tenant, tool, version, asked, effect, why, role, agent,
-            requested_by, request, thread, at, written(now + lasts), "", "", "", "",
+            requested_by, json.dumps(list(roles)), request, thread, at, written(now + lasts),
+            "", "", "", "",
         )  # fmt: skip
         marks = ", ".join("?" * len(row))
         with self._connection() as held:
@@ -209,4 +213,5 @@ def _run(connection: Any, statement: str, values: Sequence[Any] = ()) -> Any:
 
 def _approval(row: Sequence[Any]) -> Approval:
     fields = dict(zip(_COLUMNS.split(", "), row, strict=True))
-    return Approval(**{**fields, "arguments": json.loads(fields["arguments"])})
+    fields |= {name: json.loads(fields[name]) for name in ("arguments", "roles")}
+    return Approval(**{**fields, "roles": tuple(fields["roles"])})

@@ -21,6 +21,8 @@ from agentops_ref.agents.memory.recall import Concerned, Recall, nobody
 from agentops_ref.agents.memory.summary import Standalone, Summariser
 from agentops_ref.agents.memory.threads import Migration, Threads
 from agentops_ref.agents.prompts import load_prompt
+from agentops_ref.lakebase import LakebasePassword
+from agentops_ref.secret import resolved
 from agentops_ref.settings import MemoryConfig
 from agentops_ref.tracing import Tracer
 
@@ -80,7 +82,12 @@ class Memory:
         uri = self.settings.uri
         if uri.startswith(_SQLITE):
             uri = f"{_SQLITE}{self._path(uri.removeprefix(_SQLITE))}"
-        return open_database(uri, password_env=self.settings.password_env)
+        instance = self.settings.databricks_instance
+        return open_database(
+            resolved(uri, "memory.uri"),
+            password_env=self.settings.password_env,
+            password_from=LakebasePassword(instance) if instance else None,
+        )
 
     @cached_property
     def threads(self) -> Threads:

@@ -11,7 +11,7 @@ import sqlite3
 import threading
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -78,7 +78,9 @@ class Database(Protocol):
     def close(self) -> None: ...
 
 
-def open_database(uri: str, *, password_env: str | None = None) -> SqliteFile | PostgresDatabase:
+def open_database(
+    uri: str, *, password_env: str | None = None, password_from: Callable[[], str] | None = None
+) -> SqliteFile | PostgresDatabase:
     """Return the database of a URL; nothing is opened before it is used.
 
     Raises
@@ -87,11 +89,11 @@ def open_database(uri: str, *, password_env: str | None = None) -> SqliteFile | 
         The URL is of another kind.
     """
     if uri.startswith("sqlite:///") and len(uri) > len("sqlite:///"):
-        if password_env is not None:
+        if password_env is not None or password_from is not None:
             raise ConfigError("memory.password_env: a SQLite file has no password")
         return SqliteFile(Path(uri.removeprefix("sqlite:///")))
     if uri.startswith(("postgresql://", "postgres://")):
-        return PostgresDatabase(uri, password_env=password_env)
+        return PostgresDatabase(uri, password_env=password_env, password_from=password_from)
     raise ConfigError(f"memory.uri: {EXPECTED}, got '{uri.partition('@')[0][:40]}'")
 
 
@@ -210,7 +212,13 @@ class SqliteFile:
 class PostgresDatabase:
     """A Postgres database, for any number of processes; the tables are in its search path."""
 
-    def __init__(self, uri: str, *, password_env: str | None = None) -> None:
+    def __init__(
+        self,
+        uri: str,
+        *,
+        password_env: str | None = None,
+        password_from: Callable[[], str] | None = None,
+    ) -> None:
         try:
             from psycopg import ProgrammingError
             from psycopg.conninfo import conninfo_to_dict
@@ -225,7 +233,7 @@ class PostgresDatabase:
                 "memory.uri: not a Postgres address; expected postgresql://user@host:5432/database "
                 "(in a password, percent-encode :/?#[]@%)"
             )
-        self._password_env = password_env
+        self._password_env, self._password_from = password_env, password_from
         self._opening = threading.Lock()
         self._pool: Any = None
 
@@ -242,6 +250,8 @@ class PostgresDatabase:
                     f"memory.password_env: no environment variable {self._password_env}"
                 )
             given["password"] = os.environ[self._password_env]
+        elif self._password_from is not None:
+            given["password"] = self._password_from()
         # Not prepared: a pooler between us and the server may not keep prepared statements.
         return given | {"autocommit": True, "prepare_threshold": None}
 
@@ -263,7 +273,7 @@ class PostgresDatabase:
                 with self.translated():
                     self._open().close()
                 pool = ConnectionPool(
-                    kwargs=self._parameters(),
+                    kwargs=self._parameters,  # for each connection: a password may have ended
                     min_size=1,
                     max_size=8,
                     timeout=_WAIT,

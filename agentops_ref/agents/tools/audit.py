@@ -19,6 +19,7 @@ from typing import Any
 
 from agentops_ref.agents.tools.spec import Status
 from agentops_ref.errors import OperatorError
+from agentops_ref.secret import scrub
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,8 @@ class AuditFile:
     """Appends records to a file of JSON lines, each with one write.
 
     Several processes may append to the same file. Only the operating system's failure loses a
-    record that a call has returned from: lines are not forced to disk one by one.
+    record that a call has returned from: lines are not forced to disk one by one. Secrets are left
+    out.
     """
 
     def __init__(self, path: Path) -> None:
@@ -72,7 +74,7 @@ class AuditFile:
         OperatorError
             The file cannot be written. A tool whose calls leave no trace must not go on unseen.
         """
-        line = (json.dumps(asdict(record)) + "\n").encode()
+        line = (json.dumps(scrub(asdict(record))) + "\n").encode()
         try:
             with self._guard:
                 self.path.parent.mkdir(parents=True, exist_ok=True)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from agentops_ref.agents.auth.client import TokenClient
 from agentops_ref.agents.chain import Search
 from agentops_ref.agents.tools.audit import AuditFile
 from agentops_ref.agents.tools.documents import SearchTool
@@ -31,6 +32,9 @@ def build_registry(
     query: RecordQuery,
     path: Callable[[Path], Path],
     allow: Mapping[str, Sequence[str]],
+    roles: Mapping[str, Sequence[str]] | None = None,
+    tokens: TokenClient | None = None,
+    logins: Path | None = None,
     search: Search | None = None,
     tracer: Tracer | None = None,
     gate: Gate | None = None,
@@ -49,6 +53,12 @@ def build_registry(
     allow
         Agent → the tools that it may call, "*" for all. No other agent may call any; a name of no
         tool allows nothing.
+    roles
+        Role → the tools that it opens, "*" for all; without them, nobody needs one.
+    tokens
+        Gets tokens for MCP servers that want one on behalf of whoever asks.
+    logins
+        Folder with what was granted to us where somebody logged in at an MCP server.
     search
         The search over the documents; without it there is no such tool.
     gate
@@ -64,14 +74,19 @@ def build_registry(
         tracer=tracer,
         gate=gate,
         adapt=lambda spec: adapted(
-            replace(spec, agents=_allowed(spec.name, allow)), settings.overrides.get(spec.name)
+            replace(
+                spec,
+                agents=_allowed(spec.name, allow),
+                roles=spec.roles if roles is None else _allowed(spec.name, roles),
+            ),
+            settings.overrides.get(spec.name),
         ),
     )
     if search is not None:
         registry.register(SearchTool(search, **_common(settings)))
     for tool in _ours(settings, query, path):
         registry.register(tool)
-    for source in _theirs(settings, path):
+    for source in _theirs(settings, path, tokens, logins):
         registry.connect(source)
     _check(settings.overrides, registry)
     return registry
@@ -126,12 +141,17 @@ def _ours(
         yield FunctionTool(imported(function), **common)
 
 
-def _theirs(settings: ToolsConfig, path: Callable[[Path], Path]) -> Iterator[ToolSource]:
+def _theirs(
+    settings: ToolsConfig,
+    path: Callable[[Path], Path],
+    tokens: TokenClient | None,
+    logins: Path | None,
+) -> Iterator[ToolSource]:
     common = _common(settings)
     for server in settings.servers:
         from agentops_ref.agents.tools.mcp import source_of
 
-        yield source_of(server, **common)
+        yield source_of(server, tokens=tokens, logins=logins, **common)
     for service in settings.openapi:
         from agentops_ref.agents.tools.openapi import openapi_source
 

@@ -14,12 +14,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from functools import cache
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from agentops_ref.agents.tools import background
 from agentops_ref.agents.tools.spec import Caller, ToolSpec
@@ -28,11 +28,14 @@ from agentops_ref.errors import (
     ConfigError,
     MissingExtra,
     ModelError,
-    OperatorError,
     TransientError,
     nearest,
 )
+from agentops_ref.secret import resolved, secret_of
 from agentops_ref.settings import McpServerConfig
+
+if TYPE_CHECKING:
+    from agentops_ref.agents.auth.client import TokenClient
 
 T = TypeVar("T")
 Open = Callable[[Caller | None], AbstractAsyncContextManager[Any]]
@@ -178,17 +181,46 @@ class McpTool:
         return structured["result"] if structured.keys() == {"result"} else structured
 
 
-def source_of(server: McpServerConfig, **more: Any) -> McpSource:
-    """Return the source that a section of ``tools.servers`` describes."""
-    session = over_http(server) if server.url else Kept(over_process(server))
+def source_of(
+    server: McpServerConfig,
+    *,
+    tokens: TokenClient | None = None,
+    logins: Path | None = None,
+    **more: Any,
+) -> McpSource:
+    """Return the source that a section of ``tools.servers`` describes.
+
+    Parameters
+    ----------
+    tokens, logins
+        As in `build_registry`; needed by some kinds of ``auth``.
+    """
+    if server.url:
+        session = over_http(server, tokens=tokens, logins=logins)
+    else:
+        session = Kept(over_process(server))
     return McpSource(server.name, session, wanted=server.tools, prefix=server.prefix, **more)
 
 
-def over_http(server: McpServerConfig, *, timeout: float = 30.0) -> Open:
-    """Return what opens a session over streamable HTTP, with the caller's tenant in a header."""
+def over_http(
+    server: McpServerConfig,
+    *,
+    timeout: float = 30.0,
+    tokens: TokenClient | None = None,
+    logins: Path | None = None,
+) -> Open:
+    """Return what opens a session over streamable HTTP, with the caller's tenant in a header.
 
-    def open_(caller: Caller | None) -> AbstractAsyncContextManager[Any]:
-        headers = headers_of(server.name, server.headers, server.token_env)
+    Whoever asks is never shown to the server by their own token: it was not made for it.
+    """
+    shown = server.token_env
+    if server.auth and server.auth.kind == "bearer":
+        shown = server.auth.token_env
+    known: list[Any] = []
+
+    @asynccontextmanager
+    async def open_(caller: Caller | None) -> AsyncIterator[Any]:
+        headers = headers_of(server.name, server.headers, shown)
         if server.tenant_header and caller is not None:
             headers[server.tenant_header] = caller.tenant
         connection = {
@@ -198,7 +230,15 @@ def over_http(server: McpServerConfig, *, timeout: float = 30.0) -> Open:
             "timeout": timedelta(seconds=timeout),
             "httpx_client_factory": _http_client,
         }
-        return _session(server.name, connection)
+        if server.auth and server.auth.kind != "bearer":
+            from agentops_ref.agents.tools.mcp_auth import access_to
+
+            if not known:
+                known.append(access_to(server, tokens=tokens, logins=logins))
+            connection["auth"] = auth = known[0](caller)
+            await auth.ready()  # here a refusal is an error that says why; in a session it is lost
+        async with _session(server.name, connection) as session:
+            yield session
 
     return open_
 
@@ -207,25 +247,27 @@ def over_process(server: McpServerConfig) -> Open:
     """Return what starts a process and opens a session over its standard input and output."""
     program, *args = server.command
     # The MCP library's own choice of variables (PATH, HOME, ...) and ours.
-    env = {**_default_environment(), **server.env} if server.env else None
-    connection = {"transport": "stdio", "command": program, "args": args, "env": env}
-    return lambda caller: _session(server.name, connection)
+
+    def open_(caller: Caller | None) -> AbstractAsyncContextManager[Any]:
+        more = resolved(server.env, f"{server.name}: env")
+        env = {**_default_environment(), **more} if more else None
+        connection = {"transport": "stdio", "command": program, "args": args, "env": env}
+        return _session(server.name, connection)
+
+    return open_
 
 
 def headers_of(name: str, headers: Mapping[str, str], token_env: str | None) -> dict[str, str]:
-    """Return a request's headers, with the bearer token from the environment.
+    """Return a request's headers, with the bearer token and ``${env:...}`` from the environment.
 
     Raises
     ------
     OperatorError
         The variable is not set.
     """
-    made = dict(headers)
+    made: dict[str, str] = resolved(dict(headers), f"{name}: headers")
     if token_env:
-        token = os.environ.get(token_env)
-        if not token:
-            raise OperatorError(f"{name}: the variable {token_env}, its token, is not set")
-        made["Authorization"] = f"Bearer {token}"
+        made["Authorization"] = f"Bearer {secret_of(token_env, f'{name}: token').reveal()}"
     return made
 
 

@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, NamedTuple
 
+from agentops_ref.agents.identity import Identity
 from agentops_ref.agents.limits import LimitReached, Limits
 from agentops_ref.agents.tools.arguments import validator_of, wrong
 from agentops_ref.agents.tools.audit import Audit, AuditRecord, digest_of
@@ -39,6 +40,7 @@ from agentops_ref.agents.tools.spec import (
     told,
 )
 from agentops_ref.errors import AgentOpsError, DeveloperError, OperatorError, nearest
+from agentops_ref.secret import scrub
 from agentops_ref.tracing import NoTracer, Tracer
 
 log = logging.getLogger(__name__)
@@ -149,8 +151,12 @@ class Registry:
             for source in list(self._sources.values()):
                 self.connect(source)
 
-    def specs(self, agent: str | None = None) -> tuple[ToolSpec, ...]:
+    def specs(
+        self, agent: str | None = None, identity: Identity | None = None
+    ) -> tuple[ToolSpec, ...]:
         """Return the tools that an agent may call, in the order in which they came; None is all.
+
+        Of an agent's, only those that it may call on behalf of whoever asks.
 
         Sources that were not there are asked again in the background, every half minute at most.
         """
@@ -158,7 +164,9 @@ class Registry:
             self._asked_at = self._clock()
             threading.Thread(target=self.reconnect, daemon=True).start()
         specs = [entry.tool.spec for entry in list(self._entries.values())]
-        return tuple(spec for spec in specs if agent is None or spec.admits(agent))
+        if agent is None:
+            return tuple(specs)
+        return tuple(spec for spec in specs if spec.admits(agent) and spec.serves(identity))
 
     def digest(self) -> str:
         """Return a digest of all specifications with their versions: what a release pins."""
@@ -190,7 +198,7 @@ class Registry:
             result = ToolResult(
                 name,
                 outcome.status,
-                cut(outcome.text, most),
+                cut(scrub(outcome.text), most),
                 outcome.value,
                 time.perf_counter() - started,
                 repeated,
@@ -218,11 +226,14 @@ class Registry:
     ) -> tuple[_Outcome, bool]:
         """Return what comes of a call, and whether it was made before."""
         if entry is None:
-            allowed = tuple(spec.name for spec in self.specs(caller.agent))
+            allowed = tuple(spec.name for spec in self.specs(caller.agent, caller.identity))
             return _Outcome("unknown", f"there is no tool '{name}'{nearest(name, allowed)}"), False
         spec = entry.tool.spec
         if not spec.admits(caller.agent):
             return _Outcome("denied", f"{caller.agent} may not use the tool {name}"), False
+        if not spec.serves(caller.identity):
+            who = f"{caller.user or 'nobody'}, who asks,"
+            return _Outcome("denied", f"{who} has no role that opens the tool {name}"), False
         if isinstance(given, _NotJson) or (found := _judge(given, entry.validator)):
             what = str(given) if isinstance(given, _NotJson) else found
             return _Outcome("invalid", f"{name}: {what}"), False

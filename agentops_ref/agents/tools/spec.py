@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 from uuid import uuid4
 
+from agentops_ref.agents.identity import Identity
 from agentops_ref.errors import DeveloperError, ModelError, encodable
 
 Effect = Literal["read", "write"]
@@ -63,6 +64,8 @@ class ToolSpec:
     rate: Rate | None = None
     agents: tuple[str, ...] = (EVERYBODY,)
     """Names of the agents that may call it."""
+    roles: tuple[str, ...] = (EVERYBODY,)
+    """Roles of those on whose behalf it may be called; see `agentops_ref.agents.auth`."""
     repeat: Repeat | None = None
     """Whether one request may call it again with the same arguments: freely; `once`, and again is
     given the first result; never, and again is refused. By default a read is free, a write once."""
@@ -85,6 +88,11 @@ class ToolSpec:
     def admits(self, agent: str) -> bool:
         """Whether an agent of this name may call the tool."""
         return EVERYBODY in self.agents or agent in self.agents
+
+    def serves(self, identity: Identity | None) -> bool:
+        """Whether it may be called on behalf of whoever asks; nobody has no role."""
+        roles = () if identity is None else identity.roles
+        return EVERYBODY in self.roles or not set(self.roles).isdisjoint(roles)
 
     def as_function(self) -> dict[str, Any]:
         """Return the form in which chat models are offered tools (OpenAI's, as LangChain's)."""
@@ -111,6 +119,8 @@ class Caller:
     """The record that allows this call; see `agentops_ref.agents.approvals`."""
     rehearsal: bool = False
     """The tool is to say what it would do, and to do nothing."""
+    identity: Identity | None = field(default=None, repr=False)
+    """Who asked, where somebody has logged in; `ToolSpec.serves` looks at their roles."""
 
 
 class Stopped(NamedTuple):

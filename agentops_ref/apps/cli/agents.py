@@ -97,11 +97,13 @@ def down(session: Session, names: Sequence[str], as_json: bool) -> None:
 def serve(session: Session, name: str, host: str | None, port: int) -> None:
     """Serve one specialist here, until it is interrupted.
 
-    It is what `up` starts for each.
+    It is what `up` starts for each. With auth.required it wants a token whose audience is its
+    address: agent.specialists.NAME.url, or where it listens.
     """
     import uvicorn
 
     from agentops_ref.errors import ConfigError, nearest
+    from agentops_ref.ops.auth import gate_of
     from agentops_ref.ops.serving import application
     from agentops_ref.wiring.teams import specialist
 
@@ -113,4 +115,5 @@ def serve(session: Session, name: str, host: str | None, port: int) -> None:
     agent = app.bounded(specialist(app, name))
     app.search  # noqa: B018 - opens the index now: a health check must not promise too much
     listen = host or app.config.agent.endpoints.host
-    uvicorn.run(application(agent), host=listen, port=port, log_level="warning")
+    gate = gate_of(app, name, known[name].url or f"http://{listen}:{port}")
+    uvicorn.run(application(agent, gate=gate), host=listen, port=port, log_level="warning")

@@ -38,7 +38,12 @@ def list_(session: Session, every: bool, tenant: str | None, as_json: bool) -> N
 @click.argument("id_", metavar="ID")
 @click.option("--approve", is_flag=True, help="Let it be done, now.")
 @click.option("--reject", is_flag=True, help="It is not to be done.")
-@click.option("--as", "user", metavar="NAME", required=True, help="Who decides: approvals.people.")
+@click.option(
+    "--as",
+    "user",
+    metavar="NAME",
+    help="Who decides, of approvals.people; where auth.required is set, the token says it.",
+)
 @click.option("--note", metavar="TEXT", default="", help="Kept with the decision, and told.")
 @json_option
 @command
@@ -47,7 +52,7 @@ def decide(
     id_: str,
     approve: bool,
     reject: bool,
-    user: str,
+    user: str | None,
     note: str,
     as_json: bool,
 ) -> None:
@@ -61,12 +66,19 @@ def decide(
     if approve == reject:
         raise click.UsageError("say --approve or --reject")
     app = session.app()
-    people = app.config.approvals.people
-    if user not in people:
-        raise ConfigError(
-            f"approvals.people: nobody is named '{user}'{nearest(user, list(people))}"
-        )
-    by = Decider(user, tuple(people[user].roles), people[user].tenant)
+    if app.permissions is not None:
+        if user is not None:
+            raise click.UsageError("--as proves nothing where auth.required is set: a token does")
+        who = app.identity
+        by = Decider(who.subject, tuple(who.roles), who.tenant)
+    else:
+        people = app.config.approvals.people
+        if user is None:
+            raise click.UsageError("Missing option '--as'.")
+        if user not in people:
+            known = nearest(user, list(people))
+            raise ConfigError(f"approvals.people: nobody is named '{user}'{known}")
+        by = Decider(user, tuple(people[user].roles), people[user].tenant)
     done = app.decide(id_, approve=approve, by=by, note=note)
     if as_json:
         print_json(done)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from agentops_ref.errors import AgentOpsError, ConfigError
+from agentops_ref.secret import scrub
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -192,7 +193,7 @@ def run(group: click.Group) -> None:
         error.show()
         sys.exit(error.exit_code)
     except AgentOpsError as error:
-        click.echo(f"error: {error}", err=True)
+        click.echo(f"error: {scrub(str(error))}", err=True)
         sys.exit(2 if isinstance(error, ConfigError) else 1)
     except BrokenPipeError:
         sys.exit(0)

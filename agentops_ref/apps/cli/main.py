@@ -8,6 +8,7 @@ from agentops_ref.apps.cli import (
     agents,
     approvals,
     ask,
+    auth,
     chat,
     config,
     corpus,
@@ -45,6 +46,7 @@ for group in (
     tools.tools,
     memory.memory,
     approvals.approvals,
+    auth.auth,
 ):
     cli.add_command(group)
 for group in (evals.evaluation, models.models, record.record, config.config):

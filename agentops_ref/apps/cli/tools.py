@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -68,6 +68,8 @@ def call(
 ) -> None:
     """Call one tool as an agent would, and show what it is told.
 
+    With auth.required, tenant and user are those of the token in auth.token_env.
+
     agentops tools call part_stock --args '{"part": "fan motor"}'
 
     The exit code is 0 when the tool answered, else 1.
@@ -80,8 +82,12 @@ def call(
         raise click.BadParameter(f"expected JSON, got {given}: {error}", param_hint="--args") from (
             error
         )
+    app = session.app()
     caller = Caller(agent, tenant=tenant, user=user, said=given)  # typed by whoever calls
-    result = _registry(session).call(name, arguments, caller)
+    if app.permissions is not None:
+        who = app.identity
+        caller = replace(caller, tenant=who.tenant, user=who.subject, identity=who)
+    result = app.tools_with(None).call(name, arguments, caller)
     if as_json:
         shown = {"tool": result.tool, "status": result.status, "text": result.text}
         print_json({**shown, "seconds": result.seconds, "repeated": result.repeated})
@@ -96,18 +102,28 @@ def call(
 @click.option("--port", type=click.IntRange(0, 65535), help="By default tools.serve.port.")
 @command
 def serve(session: Session, host: str | None, port: int | None) -> None:
-    """Serve the sensor readings over MCP, until it is interrupted."""
+    """Serve the sensor readings over MCP, until it is interrupted.
+
+    With auth.required callers need an OAuth token whose audience is the address, /mcp included.
+    """
     from agentops_ref.apps.sensors import sensor_server, serve
-    from agentops_ref.errors import OperatorError
+    from agentops_ref.secret import secret_of
 
     app = session.app()
     settings = app.config.tools.serve
-    token = os.environ.get(settings.token_env) if settings.token_env else None
-    if settings.token_env and not token:
-        raise OperatorError(f"tools.serve: the variable {settings.token_env} is not set")
-    server = sensor_server(app.tables.query, tenant_header=settings.tenant_header, token=token)
+    token = secret_of(settings.token_env, "tools.serve") if settings.token_env else None
+    required = app.permissions is not None
+
+    def made(url: str) -> Any:
+        return sensor_server(
+            app.tables.query,
+            tenant_header=settings.tenant_header,
+            token=token.reveal() if token else None,
+            verifier=app.verifier(url, tenant_required=False) if required else None,
+        )
+
     serve(
-        server,
+        made,
         host=host or settings.host,
         port=settings.port if port is None else port,
         ready=lambda url: click.echo(f"serving sensor readings at {url}", err=True),

@@ -53,6 +53,7 @@ from agentops_ref.etl.sinks.base import (
 from agentops_ref.etl.sinks.memory import MemorySnapshot
 from agentops_ref.etl.sinks.postgres_server import Server
 from agentops_ref.etl.sinks.postgres_sql import NOTHING, Head
+from agentops_ref.lakebase import LakebasePassword
 from agentops_ref.records import Chunk, LedgerEntry
 
 if TYPE_CHECKING:
@@ -181,7 +182,9 @@ class PostgresSink(Newest):
         Environment variable that holds the password.
     password_from
         Function that returns the password, or its import path; asked for each connection, for
-        tokens that expire (Databricks Lakebase).
+        tokens that expire.
+    databricks_instance
+        Name of the Lakebase instance, whose password is a Databricks token that is renewed.
     keep_versions
         So many versions, the newest, stay readable; `maintain` removes what only older ones see. A
         release that pins a version must be younger.
@@ -210,6 +213,7 @@ class PostgresSink(Newest):
         schema: str = "",
         password_env: str = "",
         password_from: str | Callable[[], str] = "",
+        databricks_instance: str = "",
         keep_versions: int = KEPT_LINES,
         exact_rows: int = 50_000,
         observe: Callable[[str], None] | None = None,
@@ -226,6 +230,13 @@ class PostgresSink(Newest):
                 f"etl.sink.options.keep_versions: {keep_versions}, expected 1 or more"
             )
         self.keep_versions, self.exact_rows = keep_versions, exact_rows
+        if databricks_instance:
+            if password_env or password_from:
+                raise ConfigError(
+                    "etl.sink.options: expected one of password_env, password_from and "
+                    "databricks_instance"
+                )
+            password_from = LakebasePassword(databricks_instance)
         self._server = Server(uri, password_env, password_from)
         self._observe = observe or (lambda name: None)
         self._holding: Connection | None = None
