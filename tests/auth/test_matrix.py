@@ -127,7 +127,9 @@ def test_every_tool_for_every_agent_role_and_tenant(
         )
         if expected and tool == "search_documents":
             continue  # needs an index; whether it is offered is looked at below
-        caller = Caller(agent, tenant=tenant, user="u", identity=identity(tenant, role))
+        said = json.dumps(arguments[tenant][tool])  # or an action waits for a person
+        who = identity(tenant, role)
+        caller = Caller(agent, tenant=tenant, user="u", identity=who, said=said)
         result = registry.call(tool, arguments[tenant][tool], caller)
         seen[expected] += 1
         if expected:
@@ -180,7 +182,9 @@ def test_no_role_of_one_tenant_reads_a_row_of_another(
     everything = tuple(ROLES)
     own, asked = 0, 0
     for tool, mine, theirs in itertools.product(private, TENANTS, TENANTS):
-        caller = Caller("cli", tenant=mine, user="u", identity=identity(mine, *everything))
+        said = json.dumps(arguments[theirs][tool])
+        who = identity(mine, *everything)
+        caller = Caller("cli", tenant=mine, user="u", identity=who, said=said)
         given = arguments[theirs][tool]
         if tool == "reschedule_visit":
             given = {**given, "visit": 987654}
