@@ -110,20 +110,21 @@ def test_who_has_not_logged_in_is_not_answered(agentops: Run) -> None:
     assert "not signed" in old.stderr
 
 
-def test_who_has_logged_in_is_answered_as_whoever_they_are(agentops: Run) -> None:
+def test_who_has_logged_in_is_answered_as_whoever_they_are(agentops: Run, project: Path) -> None:
     token = agentops("auth", "token", "--user", "kari").stdout.strip()
     asked = agentops("ask", "Which torque?", "--json", AGENTOPS_TOKEN=token)
     assert asked.returncode == 0, asked.stderr
     assert "18 Nm" in json.loads(asked.stdout)["answer"]
-    refused = agentops("ask", "Which?", "--architecture", "one_agent", AGENTOPS_TOKEN=token)
-    assert refused.returncode != 0
+    refused = agentops("ask", "Which?", "--architecture", "prompt", AGENTOPS_TOKEN=token)
+    assert refused.returncode == 1
+    assert "kari (technician) may not ask prompt" in refused.stderr
     # The role decides, whatever tenant and user the command line names.
     given = ("tools", "call", "propose_credit_note", "--args", "{}", "--tenant", "granmo")
     call = agentops(*given, "--user", "gro", AGENTOPS_TOKEN=token)
     assert call.returncode == 1
     assert "denied: kari, who asks, has no role that opens the tool" in call.stdout
-    audit = agentops("config", "show", "tools.audit", "--json")
-    assert audit.returncode == 0
+    (line,) = (project / "state" / "tools.jsonl").read_text().splitlines()[-1:]
+    assert (json.loads(line)["user"], json.loads(line)["tenant"]) == ("kari", "torvik")
 
 
 @pytest.fixture

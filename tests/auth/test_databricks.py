@@ -146,6 +146,7 @@ def test_the_sink_and_the_memory_connect_with_tokens_that_change(
     assert who() == ["agent", "agent"]
     assert len(workspace.asked) == 1
     now[0] += 3600
+    workspace.hours = 3.0
     cut_off(server)
     assert who() == ["agent", "agent"]
     assert len(workspace.asked) == 2, "the old token would have been refused"

@@ -314,7 +314,7 @@ def everything_in(database: Path) -> bytes:
 def test_planted_secrets_are_in_no_trace_log_audit_or_answer(
     tmp_path: Path, logged: Callable[[], str], jwt_text: str
 ) -> None:
-    """In the question, a header, tools' arguments, results and exceptions, a model's words."""
+    """In the question, a header, tools' arguments, results and errors, and the model's words."""
     import mlflow
 
     database, audit = tmp_path / "mlflow.db", tmp_path / "tools.jsonl"
