@@ -91,7 +91,8 @@ class Bounded:
                 if not isinstance(error, AgentOpsError):
                     log.exception("an agent failed")  # a bug: its place is worth seeing
                 waiting = inner.limits.doing or inner.kept.at or inner.limits.late
-                if isinstance(error, LimitReached) and waiting:
+                told = not waiting or str(error).startswith(f"{waiting}:")
+                if isinstance(error, LimitReached) and not told:
                     error = LimitReached(error.limit, f"{waiting}: {error}")
                 answer = stated(error, self.reply, inner.kept, usage=inner.limits.usage)
             answer = replace(
