@@ -300,7 +300,9 @@ def test_a_served_specialist_states_its_failures(
     from agentops_ref.apps.cli.main import cli
 
     served: list[Any] = []
-    monkeypatch.setattr("agentops_ref.ops.serving.application", served.append)
+    monkeypatch.setattr(
+        "agentops_ref.ops.serving.application", lambda agent, **_: served.append(agent)
+    )
     monkeypatch.setattr("uvicorn.run", lambda *_, **__: None)
     given = ["--set", "models.mode=scripted", "--set", f"paths.state={tmp_path}", "--port", "9"]
     done = CliRunner().invoke(cli, ["agents", "serve", "knowledge", *given])
