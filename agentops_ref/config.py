@@ -37,6 +37,7 @@ from agentops_ref.settings import (
     ToolsConfig,
     TrackingConfig,
 )
+from agentops_ref.settings_guards import GuardsConfig
 
 PREFIX = "AGENTOPS__"
 _REFERENCE = re.compile(r"\$\{([\w.]+)\}")
@@ -81,6 +82,10 @@ class Config:
     @property
     def memory(self) -> MemoryConfig:
         return self.settings.memory
+
+    @property
+    def guards(self) -> GuardsConfig:
+        return self.settings.guards
 
     @property
     def tracking(self) -> TrackingConfig:

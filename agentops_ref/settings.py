@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from agentops_ref.settings_guards import GuardsConfig
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -329,6 +331,7 @@ class AgentConfig(_Section):
     prompts: dict[str, str]
     max_steps: int = Field(gt=0)
     tenant: str
+    desk: bool
     max_tasks: int = Field(gt=0)
     fallback: str
     specialists: dict[str, SpecialistConfig]
@@ -517,6 +520,7 @@ class MemoryConfig(_Section):
 class TrackingConfig(_Section):
     uri: str
     experiment: str
+    mask: Literal["none", "patterns", "presidio"]
 
 
 class EvalsConfig(_Section):
@@ -536,5 +540,6 @@ class Settings(_Section):
     agent: AgentConfig
     tools: ToolsConfig
     memory: MemoryConfig
+    guards: GuardsConfig
     tracking: TrackingConfig
     evals: EvalsConfig

@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import Any, Literal, Protocol
 
 from agentops_ref.records import Usage
 
-SpanKind = Literal["AGENT", "CHAIN", "RETRIEVER", "CHAT_MODEL", "TOOL", "PARSER"]
+SpanKind = Literal["AGENT", "CHAIN", "RETRIEVER", "CHAT_MODEL", "TOOL", "PARSER", "GUARDRAIL"]
 
 
 class Span(Protocol):
@@ -66,16 +66,24 @@ class NoTracer:
         return {}
 
 
+Mask = Callable[[Any], Any]
+"""Returns what may be kept of an input or an output: the same value with placeholders."""
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
 class _MlflowSpan:
-    def __init__(self, span: Any) -> None:
-        self._span = span
+    def __init__(self, span: Any, mask: Mask) -> None:
+        self._span, self._mask = span, mask
 
     @property
     def trace_id(self) -> str:
         return str(self._span.trace_id)
 
     def outputs(self, value: Any) -> None:
-        self._span.set_outputs(value)
+        self._span.set_outputs(self._mask(value))
 
     def usage(self, usage: Usage, *, model: str) -> None:
         self._span.set_attribute("mlflow.llm.model", model)
@@ -96,10 +104,13 @@ class _MlflowSpan:
 
 
 class MlflowTracer:
-    """Writes traces to an MLflow tracking store; connects on the first span."""
+    """Writes traces to an MLflow tracking store; connects on the first span.
 
-    def __init__(self, uri: str, experiment: str) -> None:
-        self.uri, self.experiment = uri, experiment
+    What `mask` leaves of inputs and outputs is all that is written, and all that is exported.
+    """
+
+    def __init__(self, uri: str, experiment: str, *, mask: Mask = _as_it_is) -> None:
+        self.uri, self.experiment, self.mask = uri, experiment, mask
         self._connected = False
 
     def connect(self) -> Any:
@@ -125,8 +136,8 @@ class MlflowTracer:
     def span(self, name: str, kind: SpanKind, inputs: Mapping[str, Any]) -> Iterator[Span]:
         mlflow = self.connect()
         with mlflow.start_span(name=name, span_type=kind) as span:
-            span.set_inputs(dict(inputs))
-            yield _MlflowSpan(span)
+            span.set_inputs(self.mask(dict(inputs)))
+            yield _MlflowSpan(span, self.mask)
 
     def headers(self) -> Mapping[str, str]:
         mlflow = self.connect()

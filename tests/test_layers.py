@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "agentops_ref"
 
 ORDER = [
     {"records", "errors", "offline"},
-    {"settings", "intervals"},
+    {"settings", "settings_guards", "intervals"},
     {"config", "tracing"},
     {"models"},
     {"etl", "agents", "evals"},

@@ -14,6 +14,7 @@ from agentops_ref.agents.citations import answer_schema, cite, read_draft, strip
 from agentops_ref.agents.limits import Limits
 from agentops_ref.agents.prompts import Prompt
 from agentops_ref.agents.request import Request
+from agentops_ref.agents.tenants import restricted
 from agentops_ref.records import Answer, Hit, Usage
 from agentops_ref.tracing import NoTracer, Tracer
 
@@ -84,8 +85,9 @@ class Chain:
         with self.tracer.span("chain", "AGENT", {"question": question}) as span:
             started = time.perf_counter()
             with self.tracer.span("retrieve", "RETRIEVER", {"query": question}) as found:
+                filters = restricted(request.filters, request.tenant, desk=request.desk)
                 hits = request.limits.run(
-                    "the search", lambda: self.search(question, filters=request.filters)
+                    "the search", lambda: self.search(question, filters=filters or None)
                 )
                 found.outputs([document_of(hit) for hit in hits])
             excerpts, shown = format_context(hits, self.context_chars)

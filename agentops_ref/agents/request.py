@@ -14,7 +14,7 @@ from uuid import uuid4
 from agentops_ref.agents.limits import Allowance, Limits
 from agentops_ref.records import Chunk, Hit
 
-_PLAIN = ("tenant", "user", "thread", "subjects", "id")
+_PLAIN = ("tenant", "desk", "user", "thread", "subjects", "id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,9 @@ class Request:
     filters: Mapping[str, Any] | None = None
     """What every search is restricted to; see `agentops_ref.etl.search`."""
     tenant: str = ""
-    """Whose private rows may be read; without one, none."""
+    """Whose private rows and documents may be read; without one, none."""
+    desk: bool = False
+    """Whether it is the maker's own support desk's, which reads the documents of all tenants."""
     user: str = ""
     thread: str = ""
     """The conversation that the question belongs to; empty for a single one."""

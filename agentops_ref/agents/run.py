@@ -104,6 +104,7 @@ class Run:
         self._caller = Caller(
             agent.name,
             tenant=request.tenant,
+            desk=request.desk,
             user=request.user,
             request=request.id,
             thread=request.thread,
@@ -157,8 +158,9 @@ class Run:
         detail = "" if result.ok else result.text
         if result.ok and name in self._writes:
             self.done.append(f"{name}: {result.text}")
-        self.steps.append(Step(by, name, given, result.status, result.seconds, detail))
-        return ToolMessage(self._told(result), tool_call_id=call["id"], name=name)
+        told = self._told(result)
+        self.steps.append(Step(by, name, given, result.status, result.seconds, detail, told))
+        return ToolMessage(told, tool_call_id=call["id"], name=name)
 
     def _told(self, result: ToolResult) -> str:
         if not isinstance(result.value, Excerpts):

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from agentops_ref.errors import ConfigError, nearest
 from agentops_ref.records import Answer
-from agentops_ref.wiring.index import Index
+from agentops_ref.wiring.guards import Guarding
 from agentops_ref.wiring.parts import load
-from agentops_ref.wiring.tables import Tables
 
 if TYPE_CHECKING:
     from agentops_ref.agents.chain import Agent
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 WithTools = TypeVar("WithTools", bound="ToolAgent")
 
 
-class Agents(Index, Tables):
+class Agents(Guarding):
     """The configured agent, and others for comparisons; see `agentops_ref.agents`."""
 
     @cached_property
@@ -39,9 +38,19 @@ class Agents(Index, Tables):
     def agent_of(self, kind: str) -> Agent:
         """Return an agent of another kind over the same parts, for comparisons."""
         make = load("agent", kind)
-        if make is direct:
-            make = partial(direct, kind=kind)
-        return Versioned(make(self), self, kind)
+        if make is direct:  # the model alone, to compare with
+            return Versioned(direct(self, kind), self, kind)
+        return Versioned(self.guarded(make(self)), self, kind)
+
+    def guarded(self, agent: Agent) -> Agent:
+        """Return an agent between the configured guards."""
+        from agentops_ref.agents.guards import Guarded
+
+        told = self.config.guards.refusals.model_dump(include={"user", "answer", "ask"})
+        return Guarded(agent, self.guards, writes=self._writes, **told)
+
+    def _writes(self) -> list[str]:
+        return [spec.name for spec in self.tools.specs() if spec.effect == "write"]
 
     @cached_property
     def tools(self) -> Registry:
@@ -57,8 +66,10 @@ class Agents(Index, Tables):
             query=self.tables.query,
             path=self.config.path,
             allow=self.config.agent.allow,
-            search=lambda *given, **more: self.search(*given, **more),
+            search=self.shown,
             tracer=tracer,
+            inspect=lambda *given: self.guards.result(*given),
+            mask=self.mask,
         )
 
     @cached_property
@@ -113,7 +124,7 @@ def chain(app: Agents, *, prompt: str = "") -> Agent:
 
     agent = app.config.agent
     return Chain(
-        search=app.search,
+        search=app.shown,
         model=app.chat,
         prompt=app.prompt_file(prompt or agent.prompts["chain"]),
         usage_of=app.usage_of,
@@ -171,7 +182,8 @@ class Versioned:
         """Answer; ``more`` are fields of the `Request`, where none is given."""
         from agentops_ref.agents.request import Request
 
-        request = request or Request(**{"tenant": self._app.config.agent.tenant, **more})
+        agent = self._app.config.agent
+        request = request or Request(**{"tenant": agent.tenant, "desk": agent.desk, **more})
         answer = self.agent(question, request=request)
         return dataclasses.replace(answer, index_version=self._app.index.version)
 

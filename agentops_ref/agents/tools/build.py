@@ -15,7 +15,7 @@ from agentops_ref.agents.tools.audit import AuditFile
 from agentops_ref.agents.tools.documents import SearchTool
 from agentops_ref.agents.tools.functions import FunctionTool, imported
 from agentops_ref.agents.tools.records import RecordQuery, record_tools
-from agentops_ref.agents.tools.registry import Registry
+from agentops_ref.agents.tools.registry import Inspect, Registry
 from agentops_ref.agents.tools.sensors import Sensors
 from agentops_ref.agents.tools.spec import Rate, Tool, ToolSource, ToolSpec
 from agentops_ref.errors import ConfigError, OperatorError, nearest
@@ -33,6 +33,8 @@ def build_registry(
     allow: Mapping[str, Sequence[str]],
     search: Search | None = None,
     tracer: Tracer | None = None,
+    inspect: Inspect | None = None,
+    mask: Callable[[Any], Any] | None = None,
 ) -> Registry:
     """Return a registry with the configured tools.
 
@@ -50,6 +52,10 @@ def build_registry(
         tool allows nothing.
     search
         The search over the documents; without it there is no such tool.
+    inspect
+        Looks at each result before a model is told it.
+    mask
+        Returns what the audit may keep of arguments.
 
     Raises
     ------
@@ -57,8 +63,9 @@ def build_registry(
         A function that cannot be imported, or an override of a tool that is not there.
     """
     registry = Registry(
-        audit=AuditFile(path(settings.audit)),
+        audit=AuditFile(path(settings.audit), mask=mask),
         tracer=tracer,
+        inspect=inspect,
         adapt=lambda spec: adapted(
             replace(spec, agents=_allowed(spec.name, allow)), settings.overrides.get(spec.name)
         ),

@@ -48,6 +48,10 @@ ASK_AGAIN = 30.0
 """Seconds before a source that was not there is asked again."""
 
 
+Inspect = Callable[[Any, ToolResult, Caller], ToolResult]
+"""(arguments, result, caller) → the result as a model may be told it."""
+
+
 class _Outcome(NamedTuple):
     status: Status
     text: str
@@ -72,6 +76,8 @@ class Registry:
         Calls of one tool that may be running.
     adapt
         Changes a tool's specification before it is registered; what it raises leaves the tool out.
+    inspect
+        Looks at each result before a model is told it.
     """
 
     def __init__(
@@ -83,9 +89,11 @@ class Registry:
         clock: Callable[[], float] = time.monotonic,
         at_once: int = AT_ONCE,
         adapt: Callable[[ToolSpec], ToolSpec] | None = None,
+        inspect: Inspect | None = None,
     ) -> None:
         self._audit: Audit = audit or (lambda record: None)
         self._tracer, self._adapt = tracer or NoTracer(), adapt
+        self._inspect: Inspect = inspect or (lambda given, result, caller: result)
         self._clock, self._rate = clock, RateLimit(clock=clock)
         self._calls, self._busy = Calls(), Busy(at_once)
         self._entries: dict[str, _Entry] = {}
@@ -187,6 +195,7 @@ class Registry:
                 time.perf_counter() - started,
                 repeated,
             )
+            result = self._inspect(given, result, caller)
             span.outputs(result.text)
             self._audit(
                 AuditRecord(
