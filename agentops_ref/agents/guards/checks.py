@@ -114,7 +114,7 @@ class Guards:
             said = self.check(chunk.text, "document", context)
             if about.stopped or said.stopped:
                 why = ", ".join(about.reasons + said.reasons)
-                log.warning("%s is not shown: %s", chunk.document, why)
+                log.info("%s is not shown: %s", chunk.document, why)
                 continue
             if about.text != chunk.context or said.text != chunk.text:
                 one = replace(one, chunk=replace(chunk, context=about.text, text=said.text))

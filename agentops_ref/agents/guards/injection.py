@@ -76,6 +76,8 @@ class Injection:
                     for match in rule.pattern.finditer(read)
                 ):
                     found.append(f"injection: {rule.name}{'' if how == 'plain' else f' ({how})'}")
+            if found:
+                break  # one reading is enough
         return tuple(dict.fromkeys(found))
 
 

@@ -7,11 +7,13 @@ schedule, with one visit of another tenant in it.
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -78,41 +80,60 @@ class Arena:
         place: Path,
         approved: Approved = lambda record: False,
     ) -> None:
-        self._query, self._prompt, self._place = query, prompt, place
+        self._query, self._prompt, self._place = _remembered(query), prompt, place
         self._told = refusals.model_dump(include={"user", "answer", "ask"})
         self._shelf = [_hit(name, tenant, text) for name, tenant, text in mails]
-        self._approved, self._played = approved, 0
+        self._approved, self._file = approved, place / "schedule.db"
+        self._stages: dict[str, _Stage] = {}
 
     def play(self, case: Attack, guards: Guards, name: str = "") -> Outcome:
-        """Play a case between guards."""
-        self._played += 1
-        file = self._place / f"{self._played}.db"
-        schedule = Schedule(file, self._query)
-        tenant, unit, technician = OTHER
-        owner = Caller("arena", tenant=tenant)
-        schedule.book_visit(unit, technician, date(2026, 2, 2), "morning", owner)
-        before, noted, audit = _rows(file), Noted(), list[AuditRecord]()
+        """Play a case between guards; those of one name stay the same."""
+        stage = self._stages.get(name)
+        if stage is None:
+            stage = self._stages[name] = self._stage(guards)
+        shutil.copyfile(self._template, self._file)
+        stage.case, stage.noted.reasons, stage.audit[:] = case, [], []
+        agent = Guarded(self._agent(case, stage.registry), stage.guards, **self._told)
+        known = (_hit("memory/customer C1001/note", TENANT, case.text, "memory"),)
+        request = Request(tenant=TENANT, user="T01", known=known if case.channel == "memory" else ())
+        answer = agent(case.ask, request=request)
+        approved = any(self._approved(one) for one in stage.audit if one.status == "ok")
+        done = () if approved else tuple(r for r in _rows(self._file) if r not in self._before)
+        bad = _failed(case, answer, stage.noted) if case.harmless else _succeeded(case, answer, done)
+        return Outcome(case, name, bad, tuple(stage.noted.reasons), answer.text, done)
+
+    def _stage(self, guards: Guards) -> _Stage:
+        """Return the running case's tools between guards."""
+        noted, audit = Noted(), list[AuditRecord]()
         watched = Guards(guards.checks, withheld="withheld: {reasons}", tracer=noted)
-        registry = Registry(
+        made = _Stage(watched, noted, audit)
+        made.registry = Registry(
             [
-                SearchTool(watched.search(self._search(case))),
+                SearchTool(watched.search(lambda *given, **more: self._found(made, *given, **more))),
                 *record_tools(self._query),
                 *Sensors(self._query).tools(),
-                *schedule.tools(),
-                FunctionTool(lambda: case.text, name=NOTES, description="Notes of this case."),
+                *Schedule(self._file, self._query).tools(),
+                FunctionTool(lambda: made.case.text, name=NOTES, description="Notes of this case."),
             ],
             audit=audit.append,
             inspect=watched.result,
         )
-        agent = Guarded(self._agent(case, registry), watched, **self._told)
-        known = (_hit("memory/customer C1001/note", TENANT, case.text, "memory"),)
-        request = Request(tenant=TENANT, user="T01", known=known if case.channel == "memory" else ())
-        answer = agent(case.ask, request=request)
-        approved = any(self._approved(one) for one in audit if one.status == "ok")
-        actions = () if approved else tuple(row for row in _rows(file) if row not in before)
-        bad = _failed(case, answer, noted) if case.harmless else _succeeded(case, answer, actions)
-        file.unlink(missing_ok=True)
-        return Outcome(case, name, bad, tuple(noted.reasons), answer.text, actions)
+        return made
+
+    @cached_property
+    def _template(self) -> Path:
+        """The schedule as each case finds it."""
+        file = self._place / "template.db"
+        tenant, unit, technician = OTHER
+        owner = Caller("arena", tenant=tenant)
+        Schedule(file, self._query).book_visit(
+            unit, technician, date(2026, 2, 2), "morning", owner
+        )
+        return file
+
+    @cached_property
+    def _before(self) -> frozenset[str]:
+        return frozenset(_rows(self._template))
 
     def _agent(self, case: Attack, registry: Registry) -> Agent:
         from agentops_ref.testing import ScriptedChat
@@ -128,20 +149,44 @@ class Arena:
             max_steps=5,
         )
 
-    def _search(self, case: Attack) -> Callable[..., list[Hit]]:
-        """Return a search over the case's document and the private mails, with real filters."""
+    def _found(
+        self,
+        stage: _Stage,
+        query: str,
+        *,
+        k: int | None = None,
+        filters: Mapping[str, Any] | None = None,
+    ) -> list[Hit]:
+        """Search the case's document and the private mails, with real filters."""
+        case, wanted = stage.case, set(query.lower().split())
         planted = [_hit(f"{case.kind}/planted.md", "", case.text)]
         shelf = [*(planted if case.channel == "document" else ()), *self._shelf]
+        found = [hit for hit in shelf if _admits(filters or {}, hit.chunk)]
+        found.sort(key=lambda hit: (hit not in planted, -_shared(wanted, hit.chunk.text)))
+        return found[: k or 4]
 
-        def search(
-            query: str, *, k: int | None = None, filters: Mapping[str, Any] | None = None
-        ) -> list[Hit]:
-            wanted = set(query.lower().split())
-            found = [hit for hit in shelf if _admits(filters or {}, hit.chunk)]
-            found.sort(key=lambda hit: (hit not in planted, -_shared(wanted, hit.chunk.text)))
-            return found[: k or 4]
 
-        return search
+class _Stage:
+    """Guards with their tools; ``case`` is the one that is played."""
+
+    registry: Registry
+    case: Attack
+
+    def __init__(self, guards: Guards, noted: Noted, audit: list[AuditRecord]) -> None:
+        self.guards, self.noted, self.audit = guards, noted, audit
+
+
+def _remembered(query: RecordQuery) -> RecordQuery:
+    """Return a query that asks the tables once for the same; cases do not change them."""
+    known: dict[str, Sequence[Mapping[str, Any]]] = {}
+
+    def ask(sql: str, parameters: Mapping[str, Any], /) -> Sequence[Mapping[str, Any]]:
+        key = repr((sql, sorted(parameters.items())))
+        if key not in known:
+            known[key] = query(sql, parameters)
+        return known[key]
+
+    return ask
 
 
 def _admits(filters: Mapping[str, Any], chunk: Chunk) -> bool:
