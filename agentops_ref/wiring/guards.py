@@ -31,7 +31,7 @@ class Guarding(Index, Tables):
         """The configured guards."""
         return self.guards_with(every=False)
 
-    def guards_with(self, *, every: bool) -> Guards:
+    def guards_with(self, *, every: bool, traced: bool = True) -> Guards:
         """Return the guards; ``every`` includes those that look at no channel."""
         from agentops_ref.agents.guards import Parts, build_guards
 
@@ -41,7 +41,8 @@ class Guarding(Index, Tables):
             names=self.people,
             embeddings=lambda: self.embeddings,
         )
-        return build_guards(self.config.guards, parts, tracer=self.tracer, every=every)
+        tracer = self.tracer if traced else None
+        return build_guards(self.config.guards, parts, tracer=tracer, every=every)
 
     def shown(
         self, query: str, *, k: int | None = None, filters: Mapping[str, Any] | None = None

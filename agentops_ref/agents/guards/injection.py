@@ -41,7 +41,8 @@ class Injection:
     ----------
     rules
         YAML file with ``words`` (names of alternatives), ``everywhere`` and ``content``: rules for
-        all channels, and for documents and tools alone.
+        all channels, and for documents and tools alone; and ``stems``, two of which a reading other
+        than the plain one must hold to be looked at, since most are gibberish.
 
     Raises
     ------
@@ -51,7 +52,7 @@ class Injection:
 
     def __init__(self, *, on_hit: OnHit, rules: Path) -> None:
         self._on_hit = on_hit
-        everywhere, content = load_rules(rules)
+        everywhere, content, self._stems = load_rules(rules)
         self._rules: Mapping[Channel, tuple[Rule, ...]] = {
             "user": everywhere,
             "answer": everywhere,
@@ -70,6 +71,8 @@ class Injection:
         if len(tag_characters(text)) >= HIDDEN:
             found.append("injection: invisible characters")
         for how, read in views(text):
+            if how != "plain" and sum(stem in read for stem in self._stems) < 2:
+                continue
             for rule in self._rules[channel]:
                 if any(
                     rule.unless is None or not rule.unless.match(read, match.end())
@@ -82,8 +85,8 @@ class Injection:
 
 
 @lru_cache(8)
-def load_rules(file: Path) -> tuple[tuple[Rule, ...], tuple[Rule, ...]]:
-    """Read a file of rules: those for all channels, and those for documents and tools.
+def load_rules(file: Path) -> tuple[tuple[Rule, ...], tuple[Rule, ...], tuple[str, ...]]:
+    """Read a file of rules: those for all channels, those for documents and tools, the stems.
 
     Raises
     ------
@@ -102,10 +105,14 @@ def load_rules(file: Path) -> tuple[tuple[Rule, ...], tuple[Rule, ...]]:
                 None if unless is None else re.compile(_filled(unless, words)),
             )
 
-        return tuple(map(rule, read["everywhere"])), tuple(map(rule, read["content"]))
+        return (
+            tuple(map(rule, read["everywhere"])),
+            tuple(map(rule, read["content"])),
+            tuple(read["stems"]),
+        )
     except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError, re.error) as error:
         raise ConfigError(
-            f"{file}: expected rules of the injection guard (words, everywhere, content): "
+            f"{file}: expected rules of the injection guard (words, stems, everywhere, content): "
             f"{type(error).__name__}: {error}"
         ) from error
 

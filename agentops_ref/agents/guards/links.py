@@ -9,6 +9,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Sequence
+from ipaddress import ip_address, ip_network
 from urllib.parse import unquote, urlsplit
 
 from agentops_ref.agents.guards.decision import (
@@ -41,7 +42,17 @@ _BARE = re.compile(
     r"|(?<![\w@/.-])(?:[\w-]+\.)+(?:com|net|org|io|info|biz|dev|app|xyz|example|no|de)\b(?!\.\w)",
     re.IGNORECASE,
 )
+_PRIVATE = tuple(map(ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
 _FILES = ("pdf", "md", "docx", "pptx", "xlsx", "txt", "html", "eml", "png", "jpg", "bin", "csv")
+
+
+def _at_the_house(scheme: str, host: str) -> bool:
+    """Whether an address is one of a private network, as a gateway has it during commissioning."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    return scheme.lower() in ("http", "https") and any(address in one for one in _PRIVATE)
 
 
 class Links:
@@ -109,6 +120,8 @@ class Links:
         except ValueError:
             return False
         plain = where.isascii() and "\\" not in where and not re.search(r"\s", where)
+        if plain and not parts.query and _at_the_house(parts.scheme, host):
+            return True
         return (
             plain
             and parts.scheme.lower() in self._schemes

@@ -22,6 +22,7 @@ _ALIKE = str.maketrans(
     "аеорсухіјѕԁһѵԛԝкмтвнгпзАЕОРСУХІЈЅԀҺѴԚԜКМТВНГЗαβεηικμνορτυχωΑΒΕΖΗΙΚΜΝΟΡΤΥΧıøØæÆåÅ",
     "aeopcyxijsdhvqwkmtbhrn3aeopcyxijsdhvqwkmtbhr3abenikuvoptuxwabezhikmnoptyxioOaAaA",
 )
+_CONTROL = {code: None for code in (*range(9), 11, 12, *range(14, 32), 127)}
 _LEET = str.maketrans("013457@$!|", "oieastasil")
 _SPACED = re.compile(r"(?:(?<!\w)\w(?:[ .\-_*]| {2,})){4,}\w(?!\w)")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
@@ -45,7 +46,10 @@ def plain(text: str) -> str:
     >>> plain("Іgnоre\\u200b  ＡＬＬ")
     'ignore all'
     """
-    text = unicodedata.normalize("NFKC", html.unescape(text))
+    text = html.unescape(text)
+    if text.isascii():  # most text: nothing to fold
+        return " ".join(text.translate(_CONTROL).lower().split())
+    text = unicodedata.normalize("NFKC", text)
     seen = "".join(c for c in text if unicodedata.category(c) not in ("Cf", "Cc") or c in "\n\t\r")
     folded = unicodedata.normalize("NFD", seen.translate(_ALIKE))
     bare = "".join(c for c in folded if not unicodedata.combining(c))

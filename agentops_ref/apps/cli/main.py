@@ -12,6 +12,7 @@ from agentops_ref.apps.cli import (
     corpus,
     doctor,
     evals,
+    guards,
     ingest,
     memory,
     models,
@@ -38,6 +39,8 @@ def cli() -> None:
 for part in (tour.tour, ask.ask, chat.chat, search.search, doctor.doctor, corpus.corpus):
     cli.add_command(part)
 for group in (agents.agents, ingest.ingest, tables.tables, tools.tools, memory.memory):
+    cli.add_command(group)
+for group in (guards.guard, guards.redteam):
     cli.add_command(group)
 for group in (evals.evaluation, models.models, record.record, config.config):
     cli.add_command(group)
