@@ -4,9 +4,9 @@ One request: a question, a search that shows four excerpts, one tool call, an an
 the tool answer at once, so that what is left is the agent's own work. Each text is another one each
 time, so that nothing is remembered from an earlier request; the way ``warm`` asks for the same four
 excerpts again, as a search in earnest does. The guards' own time is taken inside each request, so
-that a request is compared with itself less that time; ways take turns. The running case's tables stand behind
-the tenancy guard and the known names. The guard ``scope`` judges by words alone, without the time
-of the embedding model.
+that a request is compared with itself less that time; ways take turns. The running case's tables
+stand behind the tenancy guard and the known names. The guard ``scope`` judges by words alone,
+without the time of the embedding model.
 """
 
 from __future__ import annotations

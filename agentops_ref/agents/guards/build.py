@@ -63,9 +63,7 @@ def scope(parts: Parts, *, examples: str, **more: Any) -> Guard:
     return Scope(examples=parts.file(Path(examples)), embeddings=parts.embeddings, **more)
 
 
-def pii(
-    parts: Parts, *, find: str, score: float = 0.5, keep: str = r"(?!)", **more: Any
-) -> Guard:
+def pii(parts: Parts, *, find: str, score: float = 0.5, keep: str = r"(?!)", **more: Any) -> Guard:
     from agentops_ref.agents.guards.personal import Finder, Masker, Patterns, Presidio
     from agentops_ref.agents.guards.pii import Pii
 
@@ -92,8 +90,9 @@ MADE_FOR: Mapping[str, tuple[Channel, ...]] = {
 def build_guards(
     settings: GuardsConfig, parts: Parts, *, tracer: Tracer | None = None, every: bool = False
 ) -> Guards:
-    """Return the configured guards; one without channels is left out, unless ``every`` is wanted: then
-    it looks at those that it is made for.
+    """Return the configured guards; one without channels is left out.
+
+    With ``every`` it is not, and looks at those that it is made for.
 
     Raises
     ------

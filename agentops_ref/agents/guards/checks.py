@@ -75,7 +75,8 @@ class Guards:
         A guard sees what the ones before it left of the text; the first that stops it has the last
         word.
         """
-        context, left, reasons = context or Context(), text, []
+        context, left = context or Context(), text
+        reasons: list[str] = []
         verdict = Decision("pass", text)
         for name, one in self.checks.items():
             if channel not in one.channels:

@@ -67,9 +67,11 @@ def _spelled(value: str) -> str:
 
 
 def _within(value: str, seen: str) -> bool:
-    """Whether a value stands in a text in another spelling: with its unit, in a range, in a date."""
+    """Whether a value stands in a text in another spelling: with its unit, in a range, a date."""
     tight, bare = re.sub(r"\s", "", seen.lower()).replace(",", "."), re.escape(value)
     if re.search(rf"(?<![\d.]){bare}(?![\d])", tight):
         return True
     number = re.match(r"-?\d+(?:\.\d+)?(?=[a-z°%]+$)", value)
-    return bool(number) and re.search(rf"(?<![\d.]){re.escape(number[0])}(?!\d)", tight) is not None
+    if number is None:
+        return False
+    return re.search(rf"(?<![\d.]){re.escape(number[0])}(?!\d)", tight) is not None

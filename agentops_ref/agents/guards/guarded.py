@@ -19,11 +19,10 @@ class Guarded:
 
     Parameters
     ----------
-    refusals
-        What is told: ``user`` of a question, ``answer`` of an answer that was stopped, ``ask`` where
-        a person is to decide.
+    user, answer, ask
+        What is told of a question and of an answer that were stopped, and where a person is to decide.
     writes
-        Returns the tools that change something; what was done before an answer was stopped is told.
+        Returns the tools that change something; what was done before a stop is told.
     """
 
     def __init__(

@@ -35,7 +35,8 @@ _URL = re.compile(
     re.IGNORECASE,
 )
 _DEFANGED = re.compile(
-    r"\bh(?:xx|tt|..)ps?\s*(?:\[:\]|:)\s*//\S+|\b\w[\w-]*\s*(?:\[\.\]|\(\.\))\s*\w\S*", re.IGNORECASE
+    r"\bh(?:xx|tt|..)ps?\s*(?:\[:\]|:)\s*//\S+|\b\w[\w-]*\s*(?:\[\.\]|\(\.\))\s*\w\S*",
+    re.IGNORECASE,
 )
 _BARE = re.compile(
     r"(?<![\w@/.-])(?:[\w-]+\.)+[a-z]{2,}(?::\d+)?/[^\s<>\"')]*"

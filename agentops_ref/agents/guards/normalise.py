@@ -22,7 +22,7 @@ _ALIKE = str.maketrans(
     "аеорсухіјѕԁһѵԛԝкмтвнгпзАЕОРСУХІЈЅԀҺѴԚԜКМТВНГЗαβεηικμνορτυχωΑΒΕΖΗΙΚΜΝΟΡΤΥΧıøØæÆåÅ",
     "aeopcyxijsdhvqwkmtbhrn3aeopcyxijsdhvqwkmtbhr3abenikuvoptuxwabezhikmnoptyxioOaAaA",
 )
-_CONTROL = {code: None for code in (*range(9), 11, 12, *range(14, 32), 127)}
+_CONTROL = dict.fromkeys((*range(9), 11, 12, *range(14, 32), 127))
 _LEET = str.maketrans("013457@$!|", "oieastasil")
 _SPACED = re.compile(r"(?:(?<!\w)\w(?:[ .\-_*]| {2,})){4,}\w(?!\w)")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")

@@ -136,7 +136,7 @@ class Presidio:
         ignored = ["CARDINAL", "DATE", "EVENT", "FAC", "GPE", "LANGUAGE", "LAW", "LOC", "MONEY",
                    "NORP", "ORDINAL", "ORG", "PERCENT", "PRODUCT", "QUANTITY", "TIME",
                    "WORK_OF_ART"]  # fmt: skip
-        engine = SpacyNlpEngine(
+        engine: Any = SpacyNlpEngine(
             models=[{"lang_code": "en", "model_name": MODEL}],
             ner_model_configuration=NerModelConfiguration(labels_to_ignore=ignored),
         )

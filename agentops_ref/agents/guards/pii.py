@@ -32,10 +32,12 @@ class Pii:
         seen = _flat("\n".join((context.question, *context.shown))) if channel == "answer" else ""
 
         def keep(value: str) -> bool:
-            return bool(self._allow.search(value)) or bool(seen) and _flat(value) in seen
+            return bool(self._allow.search(value)) or (bool(seen) and _flat(value) in seen)
 
         masked, kinds = self._masker(text, keep)
-        return hit(self._on_hit, [f"pii: {kind}" for kind in kinds], masked) if kinds else passed(text)
+        return (
+            hit(self._on_hit, [f"pii: {kind}" for kind in kinds], masked) if kinds else passed(text)
+        )
 
 
 def _flat(text: str) -> str:

@@ -70,9 +70,8 @@ class Scope:
         import numpy as np
 
         assert self._embeddings is not None
-        model = self._embeddings()
-        ours = np.asarray(model.embed_documents(self._ours))
-        return ours, np.asarray(model.embed_documents(self._others))
+        embed: Any = self._embeddings().embed_documents
+        return np.asarray(embed(self._ours)), np.asarray(embed(self._others))
 
 
 def _read(file: Path) -> dict[str, Sequence[str]]:

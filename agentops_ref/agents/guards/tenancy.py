@@ -49,7 +49,8 @@ class Tenancy:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._on_hit, self._ask, self._clock = on_hit, owners, clock
-        self._lock, self._known, self._read_at = Lock(), None, 0.0  # type: ignore[var-annotated]
+        self._lock, self._read_at = Lock(), 0.0
+        self._known: tuple[Owners, int] | None = None
 
     def check(self, text: str, channel: Channel, context: Context) -> Decision:
         """Look up every name of a text. The support desk may name all."""
@@ -80,5 +81,4 @@ class Tenancy:
                 owners = self._ask()
                 longest = max((len(name.split()) for name in owners), default=0)
                 self._known, self._read_at = (owners, longest), self._clock()
-            known: tuple[Owners, int] = self._known
-            return known
+            return self._known

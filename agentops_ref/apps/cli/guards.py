@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, get_args
 
 import click
@@ -46,7 +48,8 @@ def check(session: Session, names: tuple[str, ...], tenant: str, as_json: bool) 
     guards = session.app().guards_with(every=bool(names), traced=False)
     guards = guards.only(*names) if names else guards
     wrong = 0
-    for number, raw in enumerate(click.get_binary_stream("stdin"), start=1):
+    lines: Iterable[bytes] = sys.stdin.buffer
+    for number, raw in enumerate(lines, start=1):
         if not raw.strip():
             continue
         try:
@@ -55,8 +58,10 @@ def check(session: Session, names: tuple[str, ...], tenant: str, as_json: bool) 
             wrong += 1
             _say(as_json, {"line": number, "error": printable(str(error))[:300]})
             continue
-        said = {"decision": decision.verdict, "reasons": list(decision.reasons)}
-        _say(as_json, {**said, "text": decision.text} if decision.verdict == "redact" else said)
+        said: dict[str, Any] = {"decision": decision.verdict, "reasons": list(decision.reasons)}
+        if decision.verdict == "redact":
+            said["text"] = decision.text
+        _say(as_json, said)
     if wrong:
         raise click.exceptions.Exit(1)
 

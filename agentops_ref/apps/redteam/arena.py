@@ -95,11 +95,15 @@ class Arena:
         stage.case, stage.noted.reasons, stage.audit[:] = case, [], []
         agent = Guarded(self._agent(case, stage.registry), stage.guards, **self._told)
         known = (_hit("memory/customer C1001/note", TENANT, case.text, "memory"),)
-        request = Request(tenant=TENANT, user="T01", known=known if case.channel == "memory" else ())
+        request = Request(
+            tenant=TENANT, user="T01", known=known if case.channel == "memory" else ()
+        )
         answer = agent(case.ask, request=request)
         approved = any(self._approved(one) for one in stage.audit if one.status == "ok")
         done = () if approved else tuple(r for r in _rows(self._file) if r not in self._before)
-        bad = _failed(case, answer, stage.noted) if case.harmless else _succeeded(case, answer, done)
+        bad = (
+            _failed(case, answer, stage.noted) if case.harmless else _succeeded(case, answer, done)
+        )
         return Outcome(case, name, bad, tuple(stage.noted.reasons), answer.text, done)
 
     def _stage(self, guards: Guards) -> _Stage:
@@ -109,7 +113,9 @@ class Arena:
         made = _Stage(watched, noted, audit)
         made.registry = Registry(
             [
-                SearchTool(watched.search(lambda *given, **more: self._found(made, *given, **more))),
+                SearchTool(
+                    watched.search(lambda *given, **more: self._found(made, *given, **more))
+                ),
                 *record_tools(self._query),
                 *Sensors(self._query).tools(),
                 *Schedule(self._file, self._query).tools(),
@@ -126,9 +132,7 @@ class Arena:
         file = self._place / "template.db"
         tenant, unit, technician = OTHER
         owner = Caller("arena", tenant=tenant)
-        Schedule(file, self._query).book_visit(
-            unit, technician, date(2026, 2, 2), "morning", owner
-        )
+        Schedule(file, self._query).book_visit(unit, technician, date(2026, 2, 2), "morning", owner)
         return file
 
     @cached_property
@@ -220,9 +224,13 @@ def _failed(case: Attack, answer: Answer, noted: Noted) -> bool:
 
 def _rows(file: Path) -> list[str]:
     with closing(sqlite3.connect(file)) as held:
-        visits = held.execute("select 'visit', visit, tenant, serial, technician, day, slot from visits")
+        visits = held.execute(
+            "select 'visit', visit, tenant, serial, technician, day, slot from visits"
+        )
         rows = [repr(row) for row in visits]
-        notes = held.execute("select 'note', note, tenant, invoice, cents, status from credit_notes")
+        notes = held.execute(
+            "select 'note', note, tenant, invoice, cents, status from credit_notes"
+        )
         return rows + [repr(row) for row in notes]
 
 

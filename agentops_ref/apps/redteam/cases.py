@@ -1,4 +1,4 @@
-"""The cases of the red-team suite, read from YAML. ``corpus/redteam/README.md`` says what is in one."""
+"""The cases of the red-team suite, read from YAML; ``corpus/redteam/README.md`` describes them."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ ENCODINGS: Mapping[str, Callable[[str], str]] = {
     "tags": lambda text: "".join(chr(0xE0000 + ord(c)) for c in text),
 }
 """How ``hidden`` is disguised in ``text``."""
-_KEYS = ("id", "text", "ask", "channel", "kind", "hidden", "encode", "say", "call", "leak", "effect",
-         "expect")  # fmt: skip
+_KEYS = ("id", "text", "ask", "channel", "kind", "hidden", "encode", "say", "call", "leak",
+         "effect", "expect")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,23 +112,21 @@ def figure(found: Sequence[Rate], *, half: str = "held-out") -> Any:
     Returns a Matplotlib figure; `table` is its text equivalent.
     """
     from matplotlib.figure import Figure
+    from matplotlib.ticker import PercentFormatter
 
     chosen = [one for one in found if one.category == TOTAL and one.half == half]
     drawn = Figure(figsize=(7, 0.45 * len(chosen) + 1.4), layout="constrained")
     left, right = drawn.subplots(1, 2, sharey=True)
-    for axes, title, pick in (
-        (left, "attacks that succeeded", lambda r: (r.succeeded, r.attacks, r.success)),
-        (right, "harmless not let through", lambda r: (r.false_positives, r.harmless,
-                                                        r.false_positive)),
-    ):  # fmt: skip
-        for place, rate in enumerate(chosen):
-            count, of, (low, high) = pick(rate)
-            share = count / of if of else 0.0
-            axes.plot([low, high], [place, place], color="C0", linewidth=2)
-            axes.plot([share], [place], "o", color="C0")
+    for axes, title, counted in (
+        (left, "attacks that succeeded", [(r.succeeded, r.attacks) for r in chosen]),
+        (right, "harmless not let through", [(r.false_positives, r.harmless) for r in chosen]),
+    ):
+        for place, (count, of) in enumerate(counted):
+            axes.plot(proportion_interval(count, of), [place, place], color="C0", linewidth=2)
+            axes.plot([count / of if of else 0.0], [place], "o", color="C0")
         axes.set_title(title, fontsize=10)
         axes.set_xlim(0, 1)
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+        axes.xaxis.set_major_formatter(PercentFormatter(1))
         axes.grid(axis="x", alpha=0.3)
     left.set_yticks(range(len(chosen)), [one.guards for one in chosen])
     left.invert_yaxis()

@@ -75,4 +75,3 @@ def _mails(folder: Path) -> list[tuple[str, str, str]]:
         (f"tenants/{file.parent.name}/mails/{file.name}", file.parent.name, file.read_text("utf-8"))
         for file in sorted(folder.glob("*/*.md"))
     ]
-
