@@ -41,7 +41,8 @@ def play(
     ConfigError
         There is no such set or category.
     """
-    cases = load_attacks(app.config.path(app.config.guards.redteam))
+    folder = app.config.path(app.config.guards.redteam)
+    cases = load_attacks(folder)
     known = tuple(dict.fromkeys(case.category for case in cases))
     for name in categories:
         if name not in known:
@@ -59,7 +60,7 @@ def play(
             query=app.tables.query,
             prompt=app.prompt_of("tools"),
             refusals=app.config.guards.refusals,
-            mails=_mails(app.config.path(Path("corpus/mails"))),
+            mails=_mails(folder.parent / "mails"),
             place=Path(place),
         )
         for number, (name, case) in enumerate((n, c) for n in names for c in chosen):
