@@ -43,6 +43,7 @@ from agentops_ref.settings import (
     TrackingConfig,
 )
 from agentops_ref.settings_auth import AuthConfig
+from agentops_ref.settings_guards import GuardsConfig
 
 PREFIX = "AGENTOPS__"
 _REFERENCE = re.compile(r"\$\{([\w.]+)\}")
@@ -95,6 +96,10 @@ class Config:
     @property
     def auth(self) -> AuthConfig:
         return self.settings.auth
+
+    @property
+    def guards(self) -> GuardsConfig:
+        return self.settings.guards
 
     @property
     def tracking(self) -> TrackingConfig:

@@ -275,6 +275,8 @@ class Step:
     seconds: float = 0.0
     detail: str = ""
     """What was said of a step that is not ok."""
+    result: str = ""
+    """What a tool told the model."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from agentops_ref.settings_auth import AuthConfig, McpAuthConfig, safe_url
+from agentops_ref.settings_guards import GuardsConfig
 
 
 class _Section(BaseModel):
@@ -331,6 +332,7 @@ class AgentConfig(_Section):
     prompts: dict[str, str]
     max_steps: int = Field(gt=0)
     tenant: str
+    desk: bool
     max_tasks: int = Field(gt=0)
     fallback: str
     specialists: dict[str, SpecialistConfig]
@@ -558,6 +560,7 @@ class ApprovalsConfig(_Section):
 class TrackingConfig(_Section):
     uri: str
     experiment: str
+    mask: Literal["none", "patterns", "presidio"]
 
 
 class EvalsConfig(_Section):
@@ -579,5 +582,6 @@ class Settings(_Section):
     memory: MemoryConfig
     approvals: ApprovalsConfig
     auth: AuthConfig
+    guards: GuardsConfig
     tracking: TrackingConfig
     evals: EvalsConfig

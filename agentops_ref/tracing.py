@@ -34,7 +34,7 @@ PATIENCE = 3.0
 PAUSE = 30.0
 """Seconds without traces, after the store let somebody wait longer than that."""
 
-SpanKind = Literal["AGENT", "CHAIN", "RETRIEVER", "CHAT_MODEL", "TOOL", "PARSER"]
+SpanKind = Literal["AGENT", "CHAIN", "RETRIEVER", "CHAT_MODEL", "TOOL", "PARSER", "GUARDRAIL"]
 
 
 class Span(Protocol):
@@ -88,21 +88,30 @@ class NoTracer:
         return {}
 
 
+Mask = Callable[[Any], Any]
+"""Returns what may be kept of an input or an output: the same value with placeholders."""
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
 class _MlflowSpan:
-    def __init__(self, span: Any) -> None:
-        self._span = span
+    def __init__(self, span: Any, mask: Mask) -> None:
+        self._span, self._mask = span, mask
 
     @property
     def trace_id(self) -> str:
         return str(self._span.trace_id)
 
     def outputs(self, value: Any) -> None:
-        self._span.set_outputs(encodable(value))
+        self._span.set_outputs(encodable(self._mask(value)))
 
     def failed(self, why: str) -> None:
         from mlflow.entities import SpanStatus, SpanStatusCode
 
-        self._span.set_status(SpanStatus(SpanStatusCode.ERROR, printable(why)[:500]))
+        told = str(self._mask(printable(why)))
+        self._span.set_status(SpanStatus(SpanStatusCode.ERROR, told[:500]))
 
     def usage(self, usage: Usage, *, model: str) -> None:
         self._span.set_attribute("mlflow.llm.model", model)
@@ -123,10 +132,13 @@ class _MlflowSpan:
 
 
 class MlflowTracer:
-    """Writes traces to an MLflow tracking store; connects on the first span."""
+    """Writes traces to an MLflow tracking store; connects on the first span.
 
-    def __init__(self, uri: str, experiment: str) -> None:
-        self.uri, self.experiment = uri, experiment
+    What `mask` leaves of inputs and outputs is all that is written, and all that is exported.
+    """
+
+    def __init__(self, uri: str, experiment: str, *, mask: Mask = _as_it_is) -> None:
+        self.uri, self.experiment, self.mask = uri, experiment, mask
         self._connected = False
         self._connecting, self._off_until = threading.Lock(), 0.0
 
@@ -165,8 +177,8 @@ class MlflowTracer:
             with mlflow.start_span(name=scrub(name), span_type=kind) as span:
                 # To end a span is to write it, which may take as long as the store is locked.
                 end, span.end = span.end, _nothing
-                span.set_inputs(encodable(dict(inputs)))
-                yield _MlflowSpan(span)
+                span.set_inputs(encodable(self.mask(dict(inputs))))
+                yield _MlflowSpan(span, self.mask)
         finally:
             _WRITER.reset(within)
             writer.give(partial(copy_context().run, end, end_time_ns=time.time_ns()))

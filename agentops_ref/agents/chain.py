@@ -14,6 +14,7 @@ from agentops_ref.agents.citations import Draft, answer_schema, cite, read_draft
 from agentops_ref.agents.limits import Limits
 from agentops_ref.agents.prompts import Prompt
 from agentops_ref.agents.request import Request
+from agentops_ref.agents.tenants import restricted
 from agentops_ref.errors import (
     AgentOpsError,
     ModelError,
@@ -142,8 +143,9 @@ class Chain:
         return answer
 
     def _found(self, question: str, request: Request) -> list[Hit]:
+        filters = restricted(request.filters, request.tenant, desk=request.desk)
         try:
-            return self.search(question, filters=request.filters)
+            return self.search(question, filters=filters or None)
         except AgentOpsError:
             raise
         except Exception as error:  # whatever an index raises

@@ -27,7 +27,7 @@ class Kept:
     """What the work is waiting for, where it is none of the steps that `Limits` names."""
 
 
-_PLAIN = ("tenant", "user", "thread", "subjects", "asked", "id")
+_PLAIN = ("tenant", "desk", "user", "thread", "subjects", "asked", "id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,9 @@ class Request:
     filters: Mapping[str, Any] | None = None
     """What every search is restricted to; see `agentops_ref.etl.search`."""
     tenant: str = ""
-    """Whose private rows may be read; without one, none."""
+    """Whose private rows and documents may be read; without one, none."""
+    desk: bool = False
+    """Whether it is the maker's own support desk's, which reads the documents of all tenants."""
     user: str = ""
     thread: str = ""
     """The conversation that the question belongs to; empty for a single one."""

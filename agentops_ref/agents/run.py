@@ -119,6 +119,7 @@ class Run:
         self._caller = Caller(
             agent.name,
             tenant=request.tenant,
+            desk=request.desk,
             user=request.user,
             request=request.id,
             thread=request.thread,
@@ -185,8 +186,9 @@ class Run:
         self.failed.pop(name, None)
         if result.status in ("failed", "timeout"):
             self.failed[name] = f"{result.status}: {name}: {detail.removeprefix(f'{name}: ')}"
-        self.steps.append(Step(by, name, given, result.status, result.seconds, detail))
-        return ToolMessage(self._told(result), tool_call_id=call["id"], name=name)
+        told = self._told(result)
+        self.steps.append(Step(by, name, given, result.status, result.seconds, detail, told))
+        return ToolMessage(told, tool_call_id=call["id"], name=name)
 
     def _told(self, result: ToolResult) -> str:
         if not isinstance(result.value, Excerpts):

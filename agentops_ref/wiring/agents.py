@@ -16,9 +16,8 @@ from agentops_ref.errors import ConfigError, nearest, reason
 from agentops_ref.records import Answer
 from agentops_ref.secret import scrub
 from agentops_ref.wiring.auth import Auth
-from agentops_ref.wiring.index import Index
+from agentops_ref.wiring.guards import Guarding
 from agentops_ref.wiring.parts import load
-from agentops_ref.wiring.tables import Tables
 
 if TYPE_CHECKING:
     from agentops_ref.agents.approvals import Approval, Approvals, Decider
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 WithTools = TypeVar("WithTools", bound="ToolAgent")
 
 
-class Agents(Index, Tables, Auth):
+class Agents(Guarding, Auth):
     """The configured agent, and others for comparisons; see `agentops_ref.agents`."""
 
     @cached_property
@@ -44,9 +43,19 @@ class Agents(Index, Tables, Auth):
     def agent_of(self, kind: str) -> Agent:
         """Return an agent of another kind over the same parts, for comparisons."""
         make = load("agent", kind)
-        if make is direct:
-            make = partial(direct, kind=kind)
-        return Versioned(make(self), self, kind)
+        if make is direct:  # the model alone, to compare with
+            return Versioned(direct(self, kind), self, kind)
+        return Versioned(self.guarded(make(self)), self, kind)
+
+    def guarded(self, agent: Agent) -> Agent:
+        """Return an agent between the configured guards."""
+        from agentops_ref.agents.guards import Guarded
+
+        told = self.config.guards.refusals.model_dump(include={"user", "answer", "ask"})
+        return Guarded(agent, self.guards, writes=self._writes, **told)
+
+    def _writes(self) -> list[str]:
+        return [spec.name for spec in self.tools.specs() if spec.effect == "write"]
 
     def bounded(self, agent: Agent) -> Agent:
         """Return an agent that always answers, within ``agent.limits``."""
@@ -82,9 +91,11 @@ class Agents(Index, Tables, Auth):
             roles=self.permissions.tools if self.permissions else None,
             tokens=self.tokens,
             logins=self.config.path(self.config.paths.state) / "auth",
-            search=lambda *given, **more: self.search(*given, **more),
+            search=self.shown,
             tracer=tracer,
             gate=self.approvals.gate,
+            inspect=lambda *given: self.guards.result(*given),
+            mask=self.mask,
         )
 
     @cached_property
@@ -162,7 +173,7 @@ def chain(app: Agents, *, prompt: str = "") -> Agent:
 
     agent = app.config.agent
     return Chain(
-        search=app.search,
+        search=app.shown,
         model=app.chat,
         prompt=app.prompt_file(prompt or agent.prompts["chain"]),
         usage_of=app.usage_of,
@@ -225,7 +236,8 @@ class Versioned:
         """Answer; ``more`` are fields of the `Request`, where none is given."""
         from agentops_ref.agents.request import Request
 
-        request = request or Request(**{"tenant": self._app.config.agent.tenant, **more})
+        agent = self._app.config.agent
+        request = request or Request(**{"tenant": agent.tenant, "desk": agent.desk, **more})
         request = request if request.asked else dataclasses.replace(request, asked=question)
         if self._app.permissions is not None:
             request = request if request.identity else request.of(self._app.identity)

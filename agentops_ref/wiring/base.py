@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from agentops_ref.config import Config
 from agentops_ref.tracing import MlflowTracer, SpanLine, trace_lines
+
+if TYPE_CHECKING:
+    from agentops_ref.agents.guards import Masker
 
 Progress = Callable[[str, int, int], None]
 """(stage, done, total)"""
@@ -24,7 +28,29 @@ class Base:
         uri, prefix = self.config.tracking.uri, "sqlite:///"
         if uri.startswith(prefix):
             uri = f"{prefix}{self.config.path(uri.removeprefix(prefix))}"
-        return MlflowTracer(uri, self.config.tracking.experiment)
+        return MlflowTracer(uri, self.config.tracking.experiment, mask=self.mask)
+
+    @cached_property
+    def masker(self) -> Masker | None:
+        """Puts placeholders in place of personal data, as `tracking.mask` says; None is nothing."""
+        from agentops_ref.agents.guards.personal import Finder, Masker, Patterns, Presidio
+
+        how = self.config.tracking.mask
+        if how == "none":
+            return None
+        find: Finder = Patterns(self.people)
+        if how == "presidio":
+            options = self.config.guards.checks["pii"].options
+            find = Presidio(self.people, score=options["score"], keep=options["keep"])
+        return Masker(find)
+
+    def mask(self, value: Any) -> Any:
+        """Return what traces and the audit may keep of a value."""
+        return value if self.masker is None else self.masker.masked(value)
+
+    def people(self) -> Iterable[str]:
+        """Return the names of known people."""
+        return ()
 
     def trace(self, trace_id: str) -> list[SpanLine]:
         """Return a trace's tree, one line a span, with time, tokens and cost."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +51,14 @@ class Tables(Base):
             One failed; the others have landed.
         """
         return self.merge_tables(allow_mass_deletion=allow_mass_deletion).require().counts
+
+    def people(self) -> Iterable[str]:
+        """Return the names of customers and technicians."""
+        known = self.tables.names()
+        for table in ("customers", "technicians"):
+            if table in known:
+                for row in self.tables.query(f"select name from {table}", {}):
+                    yield str(row["name"])
 
     @cached_property
     def record_schema(self) -> Schema:

@@ -13,7 +13,7 @@ import json
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -60,11 +60,12 @@ class AuditFile:
 
     Several processes may append to the same file. Only the operating system's failure loses a
     record that a call has returned from: lines are not forced to disk one by one. Secrets are left
-    out.
+    out; ``mask`` returns what else may be kept of the arguments.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, mask: Callable[[Any], Any] | None = None) -> None:
         self.path, self._guard = path, threading.Lock()
+        self._mask = mask or (lambda value: value)
 
     def __call__(self, record: AuditRecord) -> None:
         """Append a record.
@@ -74,7 +75,8 @@ class AuditFile:
         OperatorError
             The file cannot be written. A tool whose calls leave no trace must not go on unseen.
         """
-        line = (json.dumps(scrub(asdict(record))) + "\n").encode()
+        kept = replace(record, arguments=self._mask(record.arguments))
+        line = (json.dumps(scrub(asdict(kept))) + "\n").encode()
         try:
             with self._guard:
                 self.path.parent.mkdir(parents=True, exist_ok=True)

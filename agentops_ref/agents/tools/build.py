@@ -16,7 +16,7 @@ from agentops_ref.agents.tools.audit import AuditFile
 from agentops_ref.agents.tools.documents import SearchTool
 from agentops_ref.agents.tools.functions import FunctionTool, imported
 from agentops_ref.agents.tools.records import RecordQuery, record_tools
-from agentops_ref.agents.tools.registry import Gate, Registry
+from agentops_ref.agents.tools.registry import Gate, Inspect, Registry
 from agentops_ref.agents.tools.sensors import Sensors
 from agentops_ref.agents.tools.spec import Rate, Tool, ToolSource, ToolSpec
 from agentops_ref.errors import ConfigError, OperatorError, nearest
@@ -38,6 +38,8 @@ def build_registry(
     search: Search | None = None,
     tracer: Tracer | None = None,
     gate: Gate | None = None,
+    inspect: Inspect | None = None,
+    mask: Callable[[Any], Any] | None = None,
 ) -> Registry:
     """Return a registry with the configured tools.
 
@@ -63,6 +65,10 @@ def build_registry(
         The search over the documents; without it there is no such tool.
     gate
         Asked before each call of a tool that writes.
+    inspect
+        Looks at each result before a model is told it.
+    mask
+        Returns what the audit may keep of arguments.
 
     Raises
     ------
@@ -70,9 +76,10 @@ def build_registry(
         A function that cannot be imported, or an override of a tool that is not there.
     """
     registry = Registry(
-        audit=AuditFile(path(settings.audit)),
+        audit=AuditFile(path(settings.audit), mask=mask),
         tracer=tracer,
         gate=gate,
+        inspect=inspect,
         adapt=lambda spec: adapted(
             replace(
                 spec,

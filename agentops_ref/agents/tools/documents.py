@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agentops_ref.agents.chain import Search, format_context
+from agentops_ref.agents.tenants import restricted
 from agentops_ref.agents.tools.spec import Caller, ToolSpec
 from agentops_ref.records import Hit
 
@@ -45,4 +46,5 @@ class SearchTool:
         self.spec = ToolSpec(NAME, about, parameters, **more)
 
     def __call__(self, arguments: Mapping[str, Any], caller: Caller) -> Excerpts:
-        return Excerpts(tuple(self._search(arguments["query"], filters=caller.filters)))
+        filters = restricted(caller.filters, caller.tenant, desk=caller.desk)
+        return Excerpts(tuple(self._search(arguments["query"], filters=filters or None)))

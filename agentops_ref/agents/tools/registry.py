@@ -54,6 +54,10 @@ ASK_AGAIN = 30.0
 """Seconds before a source that was not there is asked again."""
 
 
+Inspect = Callable[[Any, ToolResult, Caller], ToolResult]
+"""(arguments, result, caller) → the result as a model may be told it."""
+
+
 class _Outcome(NamedTuple):
     status: Status
     text: str
@@ -80,6 +84,8 @@ class Registry:
         Asked before each call of a tool that writes; what it returns is the result in its place.
     adapt
         Changes a tool's specification before it is registered; what it raises leaves the tool out.
+    inspect
+        Looks at each result before a model is told it.
     """
 
     def __init__(
@@ -92,10 +98,12 @@ class Registry:
         at_once: int = AT_ONCE,
         adapt: Callable[[ToolSpec], ToolSpec] | None = None,
         gate: Gate | None = None,
+        inspect: Inspect | None = None,
     ) -> None:
         self._gate = gate
         self._audit: Audit = audit or (lambda record: None)
         self._tracer, self._adapt = tracer or NoTracer(), adapt
+        self._inspect: Inspect = inspect or (lambda given, result, caller: result)
         self._clock, self._rate = clock, RateLimit(clock=clock)
         self._calls, self._busy = Calls(), Busy(at_once)
         self._entries: dict[str, _Entry] = {}
@@ -203,6 +211,7 @@ class Registry:
                 time.perf_counter() - started,
                 repeated,
             )
+            result = self._inspect(given, result, caller)
             span.outputs(result.text)
             if not result.ok:
                 span.failed(f"{result.status}: {result.text}")

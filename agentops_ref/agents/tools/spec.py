@@ -106,7 +106,9 @@ class Caller:
 
     agent: str
     tenant: str = ""
-    """Whose rows may be read; without one, no private row is."""
+    """Whose rows and documents may be read; without one, nothing private is."""
+    desk: bool = False
+    """Whether it is the maker's own support desk, which reads the documents of all tenants."""
     user: str = ""
     request: str = field(default_factory=lambda: uuid4().hex)
     """One question and all that is done for it; repeated calls are judged within it."""

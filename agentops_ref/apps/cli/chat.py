@@ -67,6 +67,7 @@ def chat(
             try:
                 request = Request(
                     tenant=app.config.agent.tenant,
+                    desk=app.config.agent.desk,
                     user=user or "",
                     subjects=(subject,) if subject else (),
                 )

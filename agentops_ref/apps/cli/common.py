@@ -69,8 +69,10 @@ class Session:
 def asking(architecture: str | None, tenant: str | None) -> list[str]:
     """Return `architecture_option` and `tenant_option` as overrides for `Session.app`."""
     kind = [f"agent.kind={architecture}"] if architecture else []
+    if tenant is None:
+        return kind
     # Quoted, since a value of --set is YAML: a tenant may be called 17, or "".
-    return [*kind, *([f"agent.tenant={json.dumps(tenant)}"] if tenant is not None else [])]
+    return [*kind, f"agent.tenant={json.dumps(tenant)}", "agent.desk=false"]
 
 
 class _WhenAsked:

@@ -14,6 +14,7 @@ from agentops_ref.apps.cli import (
     corpus,
     doctor,
     evals,
+    guards,
     ingest,
     memory,
     models,
@@ -48,6 +49,8 @@ for group in (
     approvals.approvals,
     auth.auth,
 ):
+    cli.add_command(group)
+for group in (guards.guard, guards.redteam):
     cli.add_command(group)
 for group in (evals.evaluation, models.models, record.record, config.config):
     cli.add_command(group)
