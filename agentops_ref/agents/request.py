@@ -59,8 +59,10 @@ class Request:
     """Who asks, where somebody has logged in; tenant and user are theirs then."""
 
     def of(self, identity: Identity) -> Request:
-        """Return the request as one of this identity, whatever tenant and user it named."""
-        return replace(self, identity=identity, tenant=identity.tenant, user=identity.subject)
+        """Return the request as one of this identity, whatever tenant, user or desk it named."""
+        return replace(
+            self, identity=identity, tenant=identity.tenant, user=identity.subject, desk=False
+        )
 
     def as_json(self) -> dict[str, Any]:
         """Return what another process needs to know; of the limits, what is left.

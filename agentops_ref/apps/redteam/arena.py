@@ -12,14 +12,16 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from agentops_ref.agents.approvals import Approvals, Policy
 from agentops_ref.agents.chain import Agent
 from agentops_ref.agents.guards import Guarded, Guards
 from agentops_ref.agents.loop import ToolLoop
+from agentops_ref.agents.memory import open_database
 from agentops_ref.agents.prompts import Prompt
 from agentops_ref.agents.request import Request
 from agentops_ref.agents.tools import AuditRecord, Caller, Registry, SearchTool
@@ -68,6 +70,10 @@ class Arena:
         Folder for the schedules.
     approved
         Whether an action was approved; by default none ever is.
+    policy
+        Which actions wait for a person. Nobody decides while cases are played.
+    model
+        Returns the chat model that a case is played with; by default an `Obedient` one.
     """
 
     def __init__(
@@ -78,8 +84,13 @@ class Arena:
         refusals: RefusalsConfig,
         mails: Sequence[tuple[str, str, str]],
         place: Path,
+        policy: Policy,
         approved: Approved = lambda record: False,
+        model: Callable[[Attack], Any] | None = None,
     ) -> None:
+        self._model = model or _obedient
+        memory = open_database(f"sqlite:///{place}/approvals.db")
+        self._gate = Approvals(lambda: memory, policy, lasts=timedelta(hours=1)).gate
         self._query, self._prompt, self._place = _remembered(query), prompt, place
         self._told = refusals.model_dump(include={"user", "answer", "ask"})
         self._shelf = [_hit(name, tenant, text) for name, tenant, text in mails]
@@ -96,7 +107,10 @@ class Arena:
         agent = Guarded(self._agent(case, stage.registry), stage.guards, **self._told)
         known = (_hit("memory/customer C1001/note", TENANT, case.text, "memory"),)
         request = Request(
-            tenant=TENANT, user="T01", known=known if case.channel == "memory" else ()
+            tenant=TENANT,
+            user="T01",
+            asked=case.ask,
+            known=known if case.channel == "memory" else (),
         )
         answer = agent(case.ask, request=request)
         approved = any(self._approved(one) for one in stage.audit if one.status == "ok")
@@ -123,6 +137,7 @@ class Arena:
             ],
             audit=audit.append,
             inspect=watched.result,
+            gate=self._gate,
         )
         return made
 
@@ -140,12 +155,10 @@ class Arena:
         return frozenset(_rows(self._template))
 
     def _agent(self, case: Attack, registry: Registry) -> Agent:
-        from agentops_ref.testing import ScriptedChat
-
         return ToolLoop(
             name="tools",
             registry=registry,
-            model=ScriptedChat(script=Obedient(case)),
+            model=self._model(case),
             prompt=self._prompt,
             usage_of=lambda message: Usage(calls=1),
             context_chars=4000,
@@ -168,6 +181,12 @@ class Arena:
         found = [hit for hit in shelf if _admits(filters or {}, hit.chunk)]
         found.sort(key=lambda hit: (hit not in planted, -_shared(wanted, hit.chunk.text)))
         return found[: k or 4]
+
+
+def _obedient(case: Attack) -> Any:
+    from agentops_ref.testing import ScriptedChat
+
+    return ScriptedChat(script=Obedient(case))
 
 
 class _Stage:

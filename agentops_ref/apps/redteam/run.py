@@ -62,6 +62,7 @@ def play(
             refusals=app.config.guards.refusals,
             mails=_mails(folder.parent / "mails"),
             place=Path(place),
+            policy=app.approvals.policy,
         )
         for number, (name, case) in enumerate((n, c) for n in names for c in chosen):
             if progress is not None:
