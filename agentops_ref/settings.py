@@ -533,15 +533,15 @@ class MemoryConfig(_Section):
 class ApprovalRuleConfig(_Section):
     tools: list[str] = Field(min_length=1)
     role: str | None = None
-    argument: str = ""
+    amount: str = ""
     above: float | None = None
     confidence_below: float | None = Field(default=None, ge=0, le=1)
     why: str = ""
 
     @model_validator(mode="after")
-    def _of_one_argument(self) -> ApprovalRuleConfig:
-        if bool(self.argument) != (self.above is not None):
-            raise ValueError("`argument` and `above` go together")
+    def _of_one_amount(self) -> ApprovalRuleConfig:
+        if bool(self.amount) != (self.above is not None):
+            raise ValueError("`amount` and `above` go together")
         return self
 
 

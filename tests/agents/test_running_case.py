@@ -8,12 +8,15 @@ import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from agentops_ref import build, load_config
+from agentops_ref.agents.approvals import Approvals
+from agentops_ref.agents.memory import open_database
 from agentops_ref.agents.tools import Caller, Registry, ToolSpec
 from agentops_ref.agents.tools.records import (
     LOOKUPS,
@@ -315,6 +318,29 @@ def test_a_rehearsal_says_what_would_be_done_and_does_nothing(
     assert "has a visit on the morning" in refused.text
 
 
+def test_a_large_credit_does_not_pass_as_several_small_ones(
+    file: Path, tables: DeltaTables, rows: Callable[[str], list[dict[str, str]]]
+) -> None:
+    policy = build(load_config()).approvals.policy
+    place = open_database(f"sqlite:///{file.with_name('approvals.db')}")
+    gate = Approvals(lambda: place, policy, lasts=timedelta(hours=1)).gate
+    desk = Registry(Schedule(file, tables.query).tools(), gate=gate)
+    invoice = next(
+        row["invoice_id"]
+        for row in rows("invoices")
+        if row["tenant"] == "torvik" and float(row["amount_eur"]) > 600
+    )
+
+    def credit(euros: int, request: str) -> str:
+        said = f"credit {euros} on {invoice}"
+        caller = Caller("clerk", tenant="torvik", request=request, said=said)
+        wanted = {"invoice": invoice, "amount_eur": euros, "reason": "late"}
+        return str(desk.call("propose_credit_note", wanted, caller).status)
+
+    assert [credit(300, "r1"), credit(200, "r2"), credit(1, "r3")] == ["ok", "ok", "waiting"]
+    assert count(file, "credit_notes") == 2
+
+
 def test_the_configured_policy_is_the_one_that_the_documents_state() -> None:
     """A credit above the warranty policy's limit waits for the warranty manager, and none below."""
     text = Path("corpus/policies/warranty-policy.md").read_text(encoding="utf-8")
@@ -323,7 +349,8 @@ def test_the_configured_policy_is_the_one_that_the_documents_state() -> None:
     spec = ToolSpec("propose_credit_note", "Propose.", {"type": "object"}, effect="write")
     for cents, role in ((0, None), (1, "warranty manager")):
         euros = int(limit) + cents / 100
-        demand = policy.demand(spec, {"invoice": "I1", "amount_eur": euros}, f"I1, {euros}")
+        wanted = {"invoice": "I1", "amount_eur": euros}
+        demand = policy.demand(spec, wanted, f"I1, {euros}", {"credited_eur": euros})
         assert (demand.role if demand else None) == role
 
 

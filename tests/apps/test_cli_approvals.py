@@ -27,7 +27,7 @@ def agentops(
         "tools: {records: false, sensors: false, schedule: null, python: ['payments:pay'],\n"
         "        overrides: {pay: {effect: write}}}\n"
         "approvals:\n"
-        "  rules: [{tools: [pay], argument: euros, above: 100, role: treasurer, why: much}]\n"
+        "  rules: [{tools: [pay], amount: euros, above: 100, role: treasurer, why: much}]\n"
         "  people:\n"
         "    ida: {roles: [treasurer], tenant: '*'}\n"
         "    jon: {roles: [clerk], tenant: '*'}\n"

@@ -89,16 +89,17 @@ class Approvals:
                 arguments=arguments,
             )
             return None if opened else Stopped("denied", f"{spec.name}: this was not approved")
-        demand = self.policy.demand(spec, arguments, caller.said)
+        effect = rehearse() if rehearse is not None else None
+        named = effect if isinstance(effect, Mapping) else None
+        demand = self.policy.demand(spec, arguments, caller.said, named)
         if demand is None:
             return None
-        effect = told(rehearse()) if rehearse is not None else ""
         asked = self.store.ask(
             tenant=caller.tenant,
             tool=spec.name,
             version=spec.version,
             arguments=arguments,
-            effect=effect,
+            effect="" if effect is None else told(effect),
             why=demand.why,
             role=demand.role,
             agent=caller.agent,

@@ -34,18 +34,19 @@ class Rule:
     """Names or patterns such as ``delete_*``."""
     role: str | None = None
     """Who decides; None lets the action be done."""
-    argument: str = ""
+    amount: str = ""
     above: float | None = None
-    """Holds where that argument is more; also where it is missing or no number."""
+    """Holds where that value is more, also where it is missing or no number. It is one of what the
+    tool would do, as its rehearsal says, or one of the arguments."""
     confidence_below: float | None = None
     """Holds where the `confidence` is less."""
     why: str = ""
 
-    def fits(self, tool: str, arguments: Mapping[str, Any], sure: float) -> bool:
-        """Whether the rule speaks of this call."""
+    def fits(self, tool: str, values: Mapping[str, Any], sure: float) -> bool:
+        """Whether the rule speaks of a call of these arguments and effects."""
         return (
             any(fnmatchcase(tool, pattern) for pattern in self.tools)
-            and (self.above is None or not _at_most(arguments.get(self.argument), self.above))
+            and (self.above is None or not _at_most(values.get(self.amount), self.above))
             and (self.confidence_below is None or sure < self.confidence_below)
         )
 
@@ -57,11 +58,19 @@ class Policy:
     rules: Sequence[Rule]
     role: str
 
-    def demand(self, spec: ToolSpec, arguments: Mapping[str, Any], said: str) -> Demand | None:
+    def demand(
+        self,
+        spec: ToolSpec,
+        arguments: Mapping[str, Any],
+        said: str,
+        effect: Mapping[str, Any] | None = None,
+    ) -> Demand | None:
         """Return what a call waits for; None where nobody needs to be asked.
 
         Parameters
         ----------
+        effect
+            What the tool would do, by name, as its rehearsal says.
         said
             What the user said, see `confidence`.
         """
@@ -69,7 +78,7 @@ class Policy:
             return None
         sure = confidence(arguments, said)
         for rule in self.rules:
-            if rule.fits(spec.name, arguments, sure):
+            if rule.fits(spec.name, {**arguments, **(effect or {})}, sure):
                 return (rule.role and Demand(rule.role, rule.why or "a rule says so")) or None
         return Demand(self.role, "no rule lets it be done unasked")
 

