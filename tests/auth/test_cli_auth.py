@@ -127,6 +127,29 @@ def test_who_has_logged_in_is_answered_as_whoever_they_are(agentops: Run, projec
     assert (json.loads(line)["user"], json.loads(line)["tenant"]) == ("kari", "torvik")
 
 
+def test_a_conversation_belongs_to_the_tokens_tenant(agentops: Run) -> None:
+    """No --tenant opens another tenant's conversation."""
+    tokens = {
+        user: agentops("auth", "token", "--user", user).stdout.strip() for user in ("kari", "eli")
+    }
+
+    def chat(user: str, *more: str) -> subprocess.CompletedProcess[str]:
+        given = ("chat", "--json", "--thread", "shared-name", *more)
+        return agentops(*given, stdin="Which torque?\n", AGENTOPS_TOKEN=tokens[user])
+
+    first = chat("kari")
+    assert first.returncode == 0, first.stderr
+    assert "18 Nm" in first.stdout
+    again = chat("kari", "--tenant", "elvedal")
+    assert "questions so far: 1" in again.stderr
+    other = chat("eli", "--tenant", "torvik")
+    assert "questions so far: 2" not in other.stderr
+    assert (other.returncode != 0) or ("questions so far: 0" in other.stderr)
+    nobody = agentops("chat", "--json", stdin="Which torque?\n")
+    assert nobody.returncode == 1
+    assert "set AGENTOPS_TOKEN" in nobody.stderr
+
+
 @pytest.fixture
 def served(project: Path) -> Iterator[Callable[..., tuple[str, subprocess.Popen[str]]]]:
     running = []

@@ -17,6 +17,7 @@ from agentops_ref.agents.request import Request
 from agentops_ref.apps import login
 from agentops_ref.errors import AccessError
 from agentops_ref.ops import endpoints
+from agentops_ref.testing import ScriptedChat
 from agentops_ref.wiring import App, build
 from tests.auth.conftest import SECRET, Configured
 
@@ -238,3 +239,36 @@ def test_a_request_goes_over_the_wire_without_its_identity(
     assert sent not in repr(request)
     with pytest.raises(TypeError, match="send a token"):
         Request.of_json({"identity": {"tenant": "granmo"}})
+
+
+def test_a_whole_question_through_supervisor_and_endpoints(
+    configured: Configured, urls: dict[str, str], token: Callable[..., str]
+) -> None:
+    """As it is wired: the agents that a role opens answer; of the others it is told why not."""
+    from tests.agents.test_supervisor import plan
+
+    nowhere = "http://127.0.0.1:9"
+    named = {"knowledge": nowhere, "scheduling": nowhere, **urls}
+    app = build(
+        configured(
+            "models.mode=scripted",
+            *(f"agent.specialists.{name}.url={url}" for name, url in named.items()),
+        )
+    )
+    app.__dict__["index"] = type("Index", (), {"version": 1})()
+    tasks = [("records", "hello"), ("diagnostics", "hello"), ("scheduling", "hello")]
+
+    def asked(user: str) -> Any:
+        app.__dict__["chat"] = ScriptedChat(replies=[plan(*tasks)])
+        agent = app.agent_of("endpoints")
+        return agent("hello", request=Request().of(app.verifier().verify(token(user))))
+
+    technician = asked("eli")
+    assert "records: eli of elvedal as technician" in technician.text
+    assert "diagnostics: eli of elvedal as technician" in technician.text
+    steps = {step.action: step for step in technician.steps}
+    assert "eli (technician) may not ask scheduling" in steps["scheduling"].detail
+    accountant = asked("anne")
+    assert "records: anne of torvik as accountant" in accountant.text
+    steps = {step.action: step for step in accountant.steps}
+    assert "anne (accountant) may not ask diagnostics" in steps["diagnostics"].detail

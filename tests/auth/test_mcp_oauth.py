@@ -21,7 +21,8 @@ from agentops_ref.agents.auth.client import TokenClient
 from agentops_ref.agents.request import Request
 from agentops_ref.agents.tools import Caller, Registry
 from agentops_ref.agents.tools.mcp import source_of
-from agentops_ref.agents.tools.mcp_auth import file_of, log_in
+from agentops_ref.agents.tools.mcp_auth import file_of
+from agentops_ref.agents.tools.mcp_login import log_in
 from agentops_ref.apps import login
 from agentops_ref.apps.sensor_process import SensorProcess
 from agentops_ref.config import load_config

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, Protocol
@@ -73,7 +72,7 @@ def access_to(
     if auth.kind == "client_credentials":
         login = Login(server, _service(server))
     else:
-        login = Login(server, _person(server, *_nobody(server.name)), file_of(server, logins))
+        login = Login(server, person(server, *_nobody(server.name)), file_of(server, logins))
     return lambda caller: login
 
 
@@ -125,6 +124,11 @@ class Login(httpx.Auth):
         self._name, self._url, self._file = server.name, str(server.url), file
         self._provider, self._context = provider, provider.context
         self._read = file is None or anew
+
+    @property
+    def until(self) -> float | None:
+        """When the token ends, in seconds since 1970; None if nobody said."""
+        return self._context.token_expiry_time
 
     async def ready(self) -> None:
         await self._token()
@@ -250,9 +254,8 @@ def _service(server: McpServerConfig) -> OAuthClientProvider:
     )
 
 
-def _person(
-    server: McpServerConfig, redirect: Redirect, callback: Callback | None = None
-) -> OAuthClientProvider:
+def person(server: McpServerConfig, redirect: Redirect, callback: Callback) -> OAuthClientProvider:
+    """Return the library's flow for a person; ``callback`` waits for what they agreed to."""
     auth = server.auth
     assert auth is not None
     back = f"http://127.0.0.1:{auth.redirect_port}/callback"
@@ -296,67 +299,3 @@ def _nobody(name: str) -> tuple[Redirect, Callback]:
         raise OperatorError(f"{name}: somebody has to log in: {_how(name)}")
 
     return refuse, refuse
-
-
-async def log_in(server: McpServerConfig, logins: Path, browse: Callable[[str], None]) -> float:
-    """Log in at a server, and keep what was granted; return the seconds for which it counts.
-
-    Parameters
-    ----------
-    browse
-        Is given the address where a person agrees; what it redirects to is waited for.
-
-    Raises
-    ------
-    OperatorError
-        It was refused, or nobody agreed in time.
-    """
-    auth = server.auth
-    assert auth is not None
-    answered: asyncio.Future[tuple[str, str | None]] = asyncio.get_running_loop().create_future()
-    file = file_of(server, logins)
-    assert file is not None
-
-    async def redirect(url: str) -> None:
-        await asyncio.to_thread(browse, url)
-
-    async def callback() -> tuple[str, str | None]:
-        try:
-            return await asyncio.wait_for(answered, auth.seconds)
-        except TimeoutError:
-            raise OperatorError(
-                f"{server.name}: nobody logged in within {auth.seconds:g} s"
-            ) from None
-
-    listening = await asyncio.start_server(_listener(answered), "127.0.0.1", auth.redirect_port)
-    async with listening:
-        login = Login(server, _person(server, redirect, callback), file, anew=True)
-        await login.ready()
-    until = login._context.token_expiry_time
-    return 0.0 if until is None else until - time.time()
-
-
-def _listener(answered: asyncio.Future[tuple[str, str | None]]) -> Any:
-    """Return what takes the browser's return, and shows that it may be closed."""
-    from urllib.parse import parse_qs, urlsplit
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        line = (await reader.readline()).decode("latin-1").split(" ")
-        parts = urlsplit(line[1] if len(line) > 1 else "")
-        given = {name: values[0] for name, values in parse_qs(parts.query).items()}
-        said = "Done: you may close this page."
-        if parts.path != "/callback" or answered.done():
-            said = "Nothing is waited for here."
-        elif "code" in given:
-            answered.set_result((given["code"], given.get("state")))
-        else:
-            why = given.get("error_description") or given.get("error") or "no code"
-            answered.set_exception(OperatorError(f"the login was refused: {why[:200]}"))
-            said = "The login was refused."
-        body = said.encode()
-        head = f"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {len(body)}\r\n"
-        writer.write(f"{head}Connection: close\r\n\r\n".encode() + body)
-        await writer.drain()
-        writer.close()
-
-    return serve

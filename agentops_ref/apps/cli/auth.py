@@ -83,7 +83,7 @@ def login_(session: Session, server: str, no_browser: bool) -> None:
             f"tools.servers: no '{server}' with auth.kind authorization_code"
             f"{nearest(server, tuple(wanted))}"
         )
-    from agentops_ref.agents.tools.mcp_auth import log_in
+    from agentops_ref.agents.tools.mcp_login import log_in
 
     def browse(url: str) -> None:
         click.echo(f"open this address to log in:\n{url}", err=True)

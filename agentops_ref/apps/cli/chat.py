@@ -46,7 +46,8 @@ def chat(
     """Ask question after question; a follow-up is understood by what was said before.
 
     Questions are read from standard input, one a line; an empty line, or the end of the input, ends
-    the conversation. It is kept, and --thread goes on with it.
+    the conversation. It is kept, and --thread goes on with it. With auth.required it belongs to the
+    tenant of the token in auth.token_env, whatever --tenant and --user say.
     """
     from agentops_ref.agents.request import Request
     from agentops_ref.apps import screen
@@ -57,7 +58,8 @@ def chat(
         app.ensure_index(progress=update)
     conversation = app.memory.conversation(app.agent)
     name = thread or uuid.uuid4().hex[:12]
-    out, owner, failed = console(), app.config.agent.tenant, False
+    who = app.identity if app.permissions else None
+    out, owner, failed = console(), who.tenant if who else app.config.agent.tenant, False
     try:
         if thread:
             held = conversation.threads.read(name, owner=owner).messages
@@ -66,11 +68,12 @@ def chat(
         for question in _questions():
             try:
                 request = Request(
-                    tenant=app.config.agent.tenant,
+                    tenant=owner,
                     desk=app.config.agent.desk,
                     user=user or "",
                     subjects=(subject,) if subject else (),
                 )
+                request = request.of(who) if who else request
                 answer = conversation(question, thread=name, owner=owner, request=request)
             except AgentOpsError as error:
                 click.echo(f"error: {error}", err=True)  # the conversation is as it was

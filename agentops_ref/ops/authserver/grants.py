@@ -19,10 +19,12 @@ from agentops_ref.agents.identity import Identity
 from agentops_ref.ops.authserver.keys import SigningKeys
 from agentops_ref.ops.authserver.rules import (
     CHALLENGE,
+    PUBLIC_CLIENT,
     Asked,
     OAuthError,
     is_local,
     proves,
+    redirects_of,
     scopes_of,
 )
 from agentops_ref.settings_auth import AuthConfig, DevClientConfig, DevUserConfig
@@ -320,27 +322,20 @@ class Grants:
 
     def register(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
         """Register a client without a secret, whose logins return to this machine."""
-        redirects = wanted.get("redirect_uris")
-        if not isinstance(redirects, list) or not redirects or not all(map(is_local, redirects)):
-            raise OAuthError("invalid_redirect_uri", "expected http:// addresses of this machine")
+        redirects = redirects_of(wanted)
         if len(self._clients) >= MOST_REGISTERED:
             raise OAuthError("invalid_client_metadata", "too many clients have registered")
         client_id = f"dynamic-{secrets.token_hex(8)}"
-        client = DevClientConfig(
-            redirects=redirects,
-            grants=["authorization_code"],
-            scopes=self.auth.dev.register_scopes,
-            resources=["*"],
-        )
+        scopes = self.auth.dev.register_scopes
         with self._guard:
-            self._clients[client_id] = client
+            self._clients[client_id] = DevClientConfig(
+                redirects=redirects, grants=["authorization_code"], scopes=scopes, resources=["*"]
+            )
         return {
+            **PUBLIC_CLIENT,
             "client_id": client_id,
             "client_id_issued_at": int(self._clock()),
             "client_name": str(wanted.get("client_name", ""))[:100],
             "redirect_uris": redirects,
-            "grant_types": ["authorization_code", "refresh_token"],
-            "response_types": ["code"],
-            "token_endpoint_auth_method": "none",
-            "scope": " ".join(client.scopes),
+            "scope": " ".join(scopes),
         }

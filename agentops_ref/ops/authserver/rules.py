@@ -16,6 +16,13 @@ from agentops_ref.settings_auth import is_loopback
 CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 
+PUBLIC_CLIENT = {
+    "grant_types": ["authorization_code", "refresh_token"],
+    "response_types": ["code"],
+    "token_endpoint_auth_method": "none",
+}
+"""What every client that registers itself is."""
+
 
 class OAuthError(Exception):
     """A refusal, in OAuth's own words."""
@@ -60,3 +67,11 @@ def is_local(redirect: Any) -> bool:
         return False
     parts = urlsplit(redirect)
     return parts.scheme == "http" and is_loopback(parts.hostname or "") and not parts.fragment
+
+
+def redirects_of(wanted: Mapping[str, Any]) -> list[str]:
+    """Return where a client that registers itself wants codes sent."""
+    redirects = wanted.get("redirect_uris")
+    if not isinstance(redirects, list) or not redirects or not all(map(is_local, redirects)):
+        raise OAuthError("invalid_redirect_uri", "expected http:// addresses of this machine")
+    return redirects
