@@ -7,9 +7,9 @@
 """
 
 from agentops_ref.apps.redteam.arena import Arena, Outcome
-from agentops_ref.apps.redteam.cases import Attack, load_attacks
+from agentops_ref.apps.redteam.cases import Attack, first_attacks, load_attacks
 from agentops_ref.apps.redteam.report import Rate, as_json, figure, rates, table
-from agentops_ref.apps.redteam.run import SETS, guard_sets, play
+from agentops_ref.apps.redteam.run import SETS, guard_sets, play, play_real
 
 __all__ = [
     "SETS",
@@ -19,9 +19,11 @@ __all__ = [
     "Rate",
     "as_json",
     "figure",
+    "first_attacks",
     "guard_sets",
     "load_attacks",
     "play",
+    "play_real",
     "rates",
     "table",
 ]

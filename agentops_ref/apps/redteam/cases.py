@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import codecs
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -86,6 +86,15 @@ def load_attacks(folder: Path) -> list[Attack]:
     if not found:
         raise ConfigError(f"{folder}: no red-team cases; set guards.redteam")
     return list(found.values())
+
+
+def first_attacks(cases: Sequence[Attack], *, most: int, categories: Sequence[str]) -> list[Attack]:
+    """Return the first attacks of the dev half of some categories: no result has a part in it."""
+    chosen: list[Attack] = []
+    for category in categories:
+        found = [c for c in cases if c.category == category and c.half == "dev" and not c.harmless]
+        chosen += found[:most]
+    return chosen
 
 
 def _case(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from agentops_ref.apps.redteam.arena import Arena, Outcome
-from agentops_ref.apps.redteam.cases import load_attacks
+from agentops_ref.apps.redteam.cases import Attack, load_attacks
 from agentops_ref.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
@@ -31,10 +32,11 @@ def play(
     names: Sequence[str] = ("all",),
     *,
     categories: Sequence[str] = (),
+    cases: Sequence[Attack] | None = None,
     progress: Callable[[str, int, int], None] | None = None,
     arena: Callable[..., Arena] = Arena,
 ) -> list[Outcome]:
-    """Play the suite against sets of guards; `categories` restricts it.
+    """Play the suite, or some ``cases``, against sets of guards; ``categories`` restricts it.
 
     Raises
     ------
@@ -42,7 +44,7 @@ def play(
         There is no such set or category.
     """
     folder = app.config.path(app.config.guards.redteam)
-    cases = load_attacks(folder)
+    cases = load_attacks(folder) if cases is None else cases
     known = tuple(dict.fromkeys(case.category for case in cases))
     for name in categories:
         if name not in known:
@@ -77,3 +79,34 @@ def _mails(folder: Path) -> list[tuple[str, str, str]]:
         (f"tenants/{file.parent.name}/mails/{file.name}", file.parent.name, file.read_text("utf-8"))
         for file in sorted(folder.glob("*/*.md"))
     ]
+
+
+def play_real(
+    app: App,
+    cases: Sequence[Attack],
+    prompts: Mapping[str, str],
+    *,
+    guards: str = "none",
+    progress: Callable[[str, int, int], None] | None = None,
+) -> dict[str, list[Outcome]]:
+    """Play cases with the application's own chat model, once for each prompt file.
+
+    A real model may obey in other words than a case expects, so what is counted as a success is the
+    least that there was.
+
+    Parameters
+    ----------
+    prompts
+        What a prompt is called → its file.
+    """
+    found = {}
+    for name, file in prompts.items():
+        own = partial(
+            _with, {"prompt": app.prompt_file(file), "model": lambda case: app.chat}, Arena
+        )
+        found[name] = play(app, (guards,), cases=cases, arena=own, progress=progress)
+    return found
+
+
+def _with(own: Mapping[str, Any], arena: Callable[..., Arena], **given: Any) -> Arena:
+    return arena(**{**given, **own})
