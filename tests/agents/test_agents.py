@@ -304,8 +304,8 @@ def test_a_search_is_restricted_as_the_request_is() -> None:
 
     model = Model(calls("search_documents", query="torque"), AIMessage("18 Nm [1]"))
     registry = Registry([SearchTool(restricted)])
-    loop(model, registry=registry)("?", request=Request(filters={"tenant": "torvik"}))
-    assert asked == [{"tenant": "torvik"}]
+    loop(model, registry=registry)("?", request=Request(filters={"kind": "mails"}, tenant="torvik"))
+    assert asked == [{"kind": "mails", "tenant": ["", "torvik"]}]
 
 
 def test_a_missing_prompt_names_the_nearest(tmp_path: Path) -> None:
