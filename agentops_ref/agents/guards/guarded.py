@@ -20,7 +20,8 @@ class Guarded:
     Parameters
     ----------
     user, answer, ask
-        What is told of a question and of an answer that were stopped, and where a person is to decide.
+        What is told of a question and of an answer that were stopped, and where a person is to
+        decide.
     writes
         Returns the tools that change something; what was done before a stop is told.
     """

@@ -24,8 +24,13 @@ from agentops_ref.testing import HashEmbeddings
 
 RULES = shipped_config_dir() / "injection.yaml"
 OWNERS = owners_of(
-    [("Liv Rognlid", "elvedal"), ("BR50-231089", "elvedal"), ("Ada Bergtun", "torvik")]
-    + [("Ada  Bergtun", "granmo"), ("", "granmo")]
+    [
+        ("Liv Rognlid", "elvedal"),
+        ("BR50-231089", "elvedal"),
+        ("Ada Bergtun", "torvik"),
+        ("Ada  Bergtun", "granmo"),
+        ("", "granmo"),
+    ]
 )
 TORVIK = Context(Request(tenant="torvik"))
 

@@ -18,8 +18,9 @@ PERSONAL = {
     "PERSON": "Astrid Fjellmyr",
 }
 OURS = (
-    "Customer C1001 has an NL8-241007, invoice I8006 of 196.77 EUR, order WO24007, part FV-10101-N. "
-    "E17 means 20 l/min; tighten to 18 Nm at -5.0 C on 2024-03-18 by SB-2024-009, firmware 3.2.0."
+    "Customer C1001 has an NL8-241007, invoice I8006 of 196.77 EUR, order WO24007, part "
+    "FV-10101-N. E17 means 20 l/min; tighten to 18 Nm at -5.0 C on 2024-03-18 by SB-2024-009, "
+    "firmware 3.2.0."
 )
 
 
@@ -75,8 +76,12 @@ def test_masking_twice_is_masking_once(before: str, kind: str, after: str) -> No
     assert masker(once)[0] == once
 
 
-@given(st.recursive(st.none() | st.integers() | st.text(max_size=30),
-                    lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=5), inner)))  # fmt: skip
+@given(
+    st.recursive(
+        st.none() | st.integers() | st.text(max_size=30),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=5), inner),
+    )
+)
 def test_any_json_is_masked_to_json_of_the_same_shape(value: object) -> None:
     masked = Masker(Patterns(names), key=b"k").masked(value)
     assert type(masked) is type(value)
