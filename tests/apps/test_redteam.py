@@ -283,8 +283,8 @@ def test_guard_check_for_a_tenant_and_in_words(agentops: Call) -> None:
 
 
 def test_guard_check_with_one_guard_that_is_off(agentops: Call) -> None:
-    grounded = {"text": "Tighten to 81 Nm.", "channel": "answer", "shown": ["18 Nm"]}
-    given = json.dumps(grounded).encode()
-    assert agentops("guard", "check", given=given)[1] == "pass: nothing found\n"
-    _, out, _ = agentops("guard", "check", "--guard", "grounded", given=given)
-    assert out == "block: grounded: 81 was not shown\n"
+    personal = {"text": "Call +00 555 0199.", "channel": "answer", "shown": ["18 Nm"]}
+    given = json.dumps(personal).encode()
+    assert "pii" not in agentops("guard", "check", given=given)[1]
+    _, out, _ = agentops("guard", "check", "--guard", "pii", given=given)
+    assert out.startswith("redact: pii: PHONE -> Call [PHONE ")
