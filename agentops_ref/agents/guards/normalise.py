@@ -19,8 +19,7 @@ MOST = 20_000
 """Characters of a text that are looked at; a longer one is looked at in such pieces."""
 _TAG_BLOCK = range(0xE0020, 0xE007F)
 _ALIKE = str.maketrans(
-    "аеорсухіјѕԁһѵԛԝкмтвнгпзАЕОРСУХІЈЅԀҺѴԚԜКМТВНГЗαβεηικμνορτυχωΑΒΕΖΗΙΚΜΝΟΡΤΥΧıøØæÆåÅ",
-    "aeopcyxijsdhvqwkmtbhrn3aeopcyxijsdhvqwkmtbhr3abenikuvoptuxwabezhikmnoptyxioOaAaA",
+    "аеорсухіјѕԁһѵԛԝкмтвнгпзαβεηικμνορτυχωıøæ", "aeopcyxijsdhvqwkmtbhrn3abenikuvoptuxwioa"
 )
 _CONTROL = dict.fromkeys((*range(9), 11, 12, *range(14, 32), 127))
 _LEET = str.maketrans("013457@$!|", "oieastasil")
@@ -51,9 +50,9 @@ def plain(text: str) -> str:
         return " ".join(text.translate(_CONTROL).lower().split())
     text = unicodedata.normalize("NFKC", text)
     seen = "".join(c for c in text if unicodedata.category(c) not in ("Cf", "Cc") or c in "\n\t\r")
-    folded = unicodedata.normalize("NFD", seen.translate(_ALIKE))
-    bare = "".join(c for c in folded if not unicodedata.combining(c))
-    return " ".join(bare.lower().split())
+    apart = unicodedata.normalize("NFD", seen.lower())
+    bare = "".join(c for c in apart if not unicodedata.combining(c))
+    return " ".join(bare.translate(_ALIKE).lower().split())
 
 
 def views(text: str) -> list[View]:

@@ -43,6 +43,7 @@ def test_nothing_personal_is_kept(
                 "paths.corpus": str(corpus),
                 "tracking.mask": how,
                 "guards.checks.pii.channels": [],
+                "guards.checks.grounded.channels": [],
             }
         )
     )
