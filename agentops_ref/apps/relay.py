@@ -11,7 +11,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
+import threading
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -69,6 +72,13 @@ def answered(
     return {**told, "found": result.text}
 
 
+def _end_with(parent: int) -> None:
+    """End when the process that started this one is gone, however it ended."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(0)
+
+
 def main() -> None:
     import uvicorn
 
@@ -82,6 +92,7 @@ def main() -> None:
     parser.add_argument("--then", default="")
     parser.add_argument("settings", nargs="*")
     given = parser.parse_args()
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     app = build(load_config(overrides=given.settings))
     app.tracer.connect()
     tools = Registry() if given.then else app.tools_with(None)
