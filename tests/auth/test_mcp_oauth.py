@@ -10,7 +10,6 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
@@ -24,12 +23,12 @@ from agentops_ref.agents.tools.mcp import source_of
 from agentops_ref.agents.tools.mcp_auth import file_of
 from agentops_ref.agents.tools.mcp_login import log_in
 from agentops_ref.apps import login
+from agentops_ref.apps.browser import Browser, free_port
 from agentops_ref.apps.sensor_process import SensorProcess
 from agentops_ref.config import load_config
 from agentops_ref.errors import OperatorError
 from agentops_ref.settings import McpServerConfig
 from agentops_ref.wiring import App, build
-from tests.agents.test_mcp import free_port
 from tests.auth.conftest import SECRET, Configured
 
 SOON = 60.0
@@ -275,22 +274,6 @@ def test_exchange_without_logins_is_a_mistake_in_the_configuration() -> None:
 # --- somebody logs in -------------------------------------------------------------------------
 
 
-class Browser:
-    """A person at a browser: opens the address, chooses a user, follows the redirect."""
-
-    def __init__(self, user: str) -> None:
-        self.user, self.asked, self.pages = user, {}, []
-
-    def __call__(self, address: str) -> None:
-        parts = urlsplit(address)
-        self.asked = {name: values[0] for name, values in parse_qs(parts.query).items()}
-        with httpx.Client(timeout=SOON) as client:
-            self.pages.append(client.get(address).text)
-            form = {**self.asked, "user": self.user}
-            done = client.post(f"http://{parts.netloc}{parts.path}", data=form)
-            self.pages.append(client.get(done.headers["location"]).text)
-
-
 def person(url: str, **more: Any) -> McpServerConfig:
     auth = {
         "kind": "authorization_code",
@@ -394,7 +377,7 @@ def test_the_command_logs_in_with_the_systems_browser(
     """`BROWSER` names what webbrowser starts: here a program that agrees as kari."""
     program = tmp_path / "browser.py"
     program.write_text(
-        "import sys\nfrom tests.auth.test_mcp_oauth import Browser\nBrowser('kari')(sys.argv[1])\n"
+        "import sys\nfrom agentops_ref.apps.browser import Browser\nBrowser('kari')(sys.argv[1])\n"
     )
     servers = json.dumps([json.loads(person(sensors.url).model_dump_json())])
     done = subprocess.run(
