@@ -13,7 +13,7 @@ from agentops_ref import build, load_config
 from agentops_ref.apps.antipatterns import desk, history
 from agentops_ref.errors import ConfigError, DeveloperError
 from agentops_ref.evals import CaseResult, EvalResult, load_cases, select, states
-from agentops_ref.records import Answer, Case, Chunk, Citation, Hit, Score, Step
+from agentops_ref.records import Answer, Case, Chunk, Citation, Hit, Score
 from agentops_ref.wiring import App
 
 ROOT = Path(__file__).parents[2]
@@ -96,14 +96,6 @@ def test_each_bot_reads_its_own_documents_with_its_own_prompt(apps: dict[str, Ap
     assert len(prompts) == len(apps)
 
 
-def test_a_router_sends_a_question_to_one_bot(apps: dict[str, App]) -> None:
-    answer = desk.router(apps)("What do I pay for the key of a locker?")
-    first = answer.steps[0]
-    assert first.agent == "router"
-    assert first.action in desk.PURPOSES
-    assert answer.usage.calls == 2
-
-
 # --- what strays --------------------------------------------------------------------------------
 
 
@@ -118,7 +110,6 @@ def answered(
     slice: str = desk.COMPANY,
     hits: tuple[str, ...] = (),
     cites: tuple[str, ...] = (),
-    sent: str = "",
     abstained: bool = False,
 ) -> CaseResult:
     answer = Answer(
@@ -126,7 +117,6 @@ def answered(
         abstained=abstained,
         hits=tuple(map(hit, hits)),
         citations=tuple(Citation(one, "v", None, "text") for one in cites),
-        steps=(Step("router", sent, "task"), Step(sent, "look_up", "{}")) if sent else (),
     )
     case = Case(name, "?", slice=slice, facts=("x",), sources=("a",))
     return CaseResult(case, answer, (Score("correct", value),))
@@ -158,16 +148,6 @@ def test_the_share_of_stray_hits_needs_no_answer() -> None:
     assert desk.stray_share(search, cases, desk.COMPANY) == pytest.approx(1 / 3)
     assert desk.stray_share(search, cases, desk.TECHNICAL) == pytest.approx(2 / 3)
     assert desk.stray_share(search, [Case("n", "n", abstain=True)], desk.COMPANY) == 0
-
-
-def test_a_router_is_right_when_it_chose_the_bot_of_the_questions_world() -> None:
-    result = evaluation(
-        answered("a", 0, sent="company"),
-        answered("b", 1, sent="support"),
-        answered("c", 1, slice=desk.TECHNICAL, sent="support"),
-        answered("d", 1),
-    )
-    assert desk.sent_right(result) == 2
 
 
 def test_evaluations_are_joined_when_the_same_scorers_made_them() -> None:

@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from agentops_ref.apps.corpus_folder import bring_to
 from agentops_ref.errors import DeveloperError
@@ -19,18 +19,10 @@ from agentops_ref.evals.retrieval import Search
 from agentops_ref.records import Case
 from agentops_ref.wiring import App
 
-if TYPE_CHECKING:
-    from agentops_ref.agents.chain import Agent
-
 FOLDER = "company"
 """Below it stand the company's documents in a folder that holds everything."""
 TECHNICAL, COMPANY = "technical", "company"
 PROMPTS = "chapter-02"
-PURPOSES = {
-    "support": "heat pumps: values, codes, procedures, inspections, their parts, prices, warranty",
-    "company": "work at the company: leave, travel, expenses, computers, badges, buildings",
-}
-"""What a router is told of the two narrow bots."""
 
 
 def everything(corpus: Path | str, company: Path | str, folder: Path | str) -> Path:
@@ -68,21 +60,6 @@ def bots(
     for app in made.values():
         app.ensure_index()
     return made
-
-
-def router(apps: Mapping[str, App]) -> Agent:
-    """Return one model call in front of the narrow bots, which says whose question it is."""
-    from agentops_ref.agents.specialists import Router, Specialist
-
-    app = apps["support"]
-    return Router(
-        [Specialist(name, purpose, apps[name].agent) for name, purpose in PURPOSES.items()],
-        model=app.chat,
-        prompt=app.prompt_file(f"{PROMPTS}/desk.md"),
-        usage_of=app.usage_of,
-        fallback="support",
-        tracer=app.tracer,
-    )
 
 
 def labelled(cases: Sequence[Case], world: str) -> list[Case]:
@@ -145,15 +122,3 @@ def stray_share(search: Search, cases: Sequence[Case], world: str) -> float:
     """Return the share of the other world among all hits for these questions; 0 without hits."""
     found = [world_of(hit.chunk.document) for case in cases for hit in search(case.question)]
     return sum(one != world for one in found) / len(found) if found else 0.0
-
-
-def sent_right(result: EvalResult) -> int:
-    """Return for how many questions a router chose the bot whose business they are."""
-    own = {TECHNICAL: "support", COMPANY: "company"}
-    return sum(
-        any(
-            step.agent == "router" and step.action == own[one.case.slice]
-            for step in one.answer.steps
-        )
-        for one in result.results
-    )
