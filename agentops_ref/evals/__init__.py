@@ -30,6 +30,7 @@ from agentops_ref.evals.scorers import Scorer, load_scorers, scorer_digest
 from agentops_ref.evals.stages import count_stages, describe_stages, first_failure, plot_stages
 from agentops_ref.evals.statistics import (
     Interval,
+    cases_for,
     gate_power,
     mcnemar,
     paired_bootstrap,
@@ -46,6 +47,7 @@ __all__ = [
     "Scorer",
     "Verdict",
     "cases_digest",
+    "cases_for",
     "check_cases",
     "compare",
     "compare_retrieval",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Difference",
     "Interval",
+    "cases_for",
     "gate_power",
     "mcnemar",
     "paired_bootstrap",
@@ -201,6 +202,44 @@ def gate_power(n: int, rate: float, threshold: float, level: float = 0.95) -> fl
         range(n + 1), threshold, key=lambda k: proportion_interval(k, n, level).low
     )
     return min(1.0, sum(_binomial(k, n, rate) for k in range(fewest, n + 1)))
+
+
+def cases_for(half_width: float, *, rate: float = 0.5, level: float = 0.95) -> int:
+    """Fewest cases whose interval is at most ``half_width`` wide to either side.
+
+    Parameters
+    ----------
+    half_width
+        Half the width of `proportion_interval`, above 0.
+    rate
+        The share that is expected, 0..1; at 0.5 the interval is widest.
+    level
+        Confidence level of the interval.
+
+    Returns
+    -------
+    int
+        At least 1, for an interval around ``rate`` itself; what is measured will lie beside it,
+        so plan with 0.5 where nothing is known.
+
+    Raises
+    ------
+    DeveloperError
+        No width, a rate outside 0..1, or a ``level`` outside its range.
+    """
+    if not (half_width > 0 and 0 <= rate <= 1):
+        raise DeveloperError(
+            f"expected a width above 0 and a rate of 0..1, got {half_width} and {rate}"
+        )
+
+    def narrow(n: int) -> bool:
+        ends = proportion_interval(rate * n, n, level)
+        return (ends.high - ends.low) / 2 <= half_width
+
+    most = 1
+    while not narrow(most):
+        most *= 2
+    return bisect_left(range(most + 1), True, lo=1, key=narrow)
 
 
 def _binomial(k: int, n: int, rate: float) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 
 from agentops_ref.errors import DeveloperError
 from agentops_ref.evals.statistics import (
+    cases_for,
     gate_power,
     mcnemar,
     paired_bootstrap,
@@ -135,3 +138,23 @@ def test_pass_hat_k_is_the_share_of_drawn_tries_that_all_pass() -> None:
 def test_pass_hat_k_refuses_what_cannot_be(passed: list[int], trials: int, k: int) -> None:
     with pytest.raises(DeveloperError, match="expected"):
         pass_hat_k(passed, trials, k, np.random.default_rng(3))
+
+
+@pytest.mark.parametrize(("half_width", "n"), [(0.1, 93), (0.05, 381), (0.2, 21)])
+def test_the_cases_that_an_interval_needs_by_hand(half_width: float, n: int) -> None:
+    # At a share of one half, half the width is z / (2 sqrt(n + z²)): n = z² / 4h² - z², rounded up.
+    assert cases_for(half_width) == n == ceil(3.8415 / (4 * half_width**2) - 3.8415)
+
+
+@given(st.floats(0.02, 0.6), st.floats(0, 1))
+def test_one_case_fewer_would_be_too_few(half_width: float, rate: float) -> None:
+    n = cases_for(half_width, rate=rate)
+    widths = [e.high - e.low for e in (proportion_interval(rate * m, m) for m in (n, n - 1) if m)]
+    assert widths[0] / 2 <= half_width
+    assert n == 1 or widths[1] / 2 > half_width
+
+
+@pytest.mark.parametrize(("half_width", "rate"), [(0, 0.5), (-0.1, 0.5), (0.1, 1.2)])
+def test_no_cases_for_no_width(half_width: float, rate: float) -> None:
+    with pytest.raises(DeveloperError, match="width above 0"):
+        cases_for(half_width, rate=rate)
