@@ -150,6 +150,15 @@ def test_the_share_of_stray_hits_needs_no_answer() -> None:
     assert desk.stray_share(search, [Case("n", "n", abstain=True)], desk.COMPANY) == 0
 
 
+def test_the_best_hit_says_whose_question_it_is() -> None:
+    found = {"q": [hit("company/a.md"), hit("manuals/a.pdf")], "r": [hit("manuals/a.pdf")]}
+
+    def search(query: str) -> list[Hit]:
+        return found.get(query, [])
+
+    assert [desk.sent(search, name) for name in "qrs"] == ["company", "technical", "technical"]
+
+
 def test_evaluations_are_joined_when_the_same_scorers_made_them() -> None:
     one, two = evaluation(answered("a", 1)), evaluation(answered("b", 0))
     both = desk.joined("desk", one, two)

@@ -122,3 +122,9 @@ def stray_share(search: Search, cases: Sequence[Case], world: str) -> float:
     """Return the share of the other world among all hits for these questions; 0 without hits."""
     found = [world_of(hit.chunk.document) for case in cases for hit in search(case.question)]
     return sum(one != world for one in found) / len(found) if found else 0.0
+
+
+def sent(search: Search, question: str) -> str:
+    """Return whose question it is, by the best hit over both worlds: a door without a model."""
+    hits = search(question)
+    return world_of(hits[0].chunk.document) if hits else TECHNICAL
