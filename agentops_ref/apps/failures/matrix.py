@@ -89,7 +89,7 @@ def matrix(
     failures: Sequence[Failure] = FAILURES,
     architectures: Sequence[str] = ARCHITECTURES,
     *,
-    seconds: float = 6.0,
+    seconds: float = 20.0,
 ) -> pd.DataFrame:
     """Inject each failure into each architecture that has the part; return a row for each.
 
