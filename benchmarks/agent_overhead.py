@@ -14,7 +14,7 @@ from __future__ import annotations
 import itertools
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -89,29 +89,36 @@ def bare(uri: str) -> Callable[[], str]:
     return ask
 
 
-def ours(
-    uri: str, place: Path, *, traced: bool = True, supervised: bool = False, memory: bool = False
-) -> Callable[[], str]:
-    tracer: Tracer = MlflowTracer(uri, "agentops_ref") if traced else NoTracer()
-    model: Any = ScriptedChat(script=reply)
-    registry = Registry([FunctionTool(torque)], audit=AuditFile(place / "audit"), tracer=tracer)
-    common: Mapping[str, Any] = {"model": model, "usage_of": usage_of, "tracer": tracer}
-    loop = ToolLoop(
+def loop_over(registry: Registry, model: Any, tracer: Tracer) -> ToolLoop:
+    return ToolLoop(
         name="records",
         registry=registry,
         prompt=load_prompt(PROMPTS, "records.md"),
         context_chars=1500,
         min_support=0.5,
         max_steps=4,
-        **common,
+        model=model,
+        usage_of=usage_of,
+        tracer=tracer,
     )
+
+
+def ours(
+    uri: str, place: Path, *, traced: bool = True, supervised: bool = False, memory: bool = False
+) -> Callable[[], str]:
+    tracer: Tracer = MlflowTracer(uri, "agentops_ref") if traced else NoTracer()
+    model: Any = ScriptedChat(script=reply)
+    registry = Registry([FunctionTool(torque)], audit=AuditFile(place / "audit"), tracer=tracer)
+    loop = loop_over(registry, model, tracer)
     agent: Any = loop
     if supervised:
         agent = Supervisor(
             [Specialist("records", "values", loop)],
             prompt=load_prompt(PROMPTS, "supervise.md"),
             max_tasks=3,
-            **common,
+            model=model,
+            usage_of=usage_of,
+            tracer=tracer,
         )
     bounded = Bounded(agent, Allowance(seconds=60, steps=16), reply="Sorry.", tracer=tracer)
     threads = itertools.count()
@@ -148,17 +155,7 @@ def full(uri: str, place: Path) -> Callable[[], str]:
         gate=app.approvals.gate,
         inspect=app.guards.result,
     )
-    loop = ToolLoop(
-        name="records",
-        registry=registry,
-        prompt=load_prompt(PROMPTS, "records.md"),
-        context_chars=1500,
-        min_support=0.5,
-        max_steps=4,
-        model=model,
-        usage_of=usage_of,
-        tracer=app.tracer,
-    )
+    loop = loop_over(registry, model, app.tracer)
     bounded = Bounded(
         app.guarded(loop), Allowance(seconds=60, steps=16), reply="Sorry.", tracer=app.tracer
     )

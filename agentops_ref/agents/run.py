@@ -179,9 +179,9 @@ class Run:
         detail = "" if result.ok else result.text
         if result.ok and name in self._writes:
             self.done.append(f"{name}: {result.text}")
-            self._request.kept.answer = self.answer("")
         if result.status == "waiting":
             self.waiting[str(result.value)] = f"{name}: {result.text}"
+        if name in self._writes and (result.ok or result.status == "waiting"):
             self._request.kept.answer = self.answer("")
         self.failed.pop(name, None)
         if result.status in ("failed", "timeout"):
