@@ -172,6 +172,15 @@ def test_an_approval_opens_once(desk: Desk) -> None:
     assert desk.paid == [(500, "Ada")]
 
 
+def test_the_same_request_is_told_what_was_done_and_does_it_no_more(desk: Desk) -> None:
+    desk.decide(waiting(desk))
+    again = desk.ask()
+    assert (again.status, again.repeated, again.text) == ("ok", True, "paid 500 EUR to Ada")
+    assert desk.paid == [(500, "Ada")]
+    # In a later request it is a new action, which waits.
+    assert waiting(desk, replace(ASKER, request="r2"))
+
+
 def test_another_version_of_the_tool_is_not_what_was_approved(database: Database) -> None:
     id_ = waiting(Desk(database))
     later = Desk(database, version="2")
@@ -268,17 +277,26 @@ class Histories(RuleBasedStateMachine):
         self.desk = Desk(self.database)
         self.asked: dict[str, Any] = {}
         self.allowed: list[tuple[float, str]] = []
+        self.done: set[tuple[str, tuple[float, str]]] = set()
 
     def teardown(self) -> None:
         self.database.close()
         self.folder.cleanup()
 
-    @rule(euros=st.sampled_from([200, 300]), to=st.sampled_from(["Ada", "Eve"]))
-    def ask(self, euros: int, to: str) -> None:
-        result = self.desk.ask(euros=euros, to=to)
+    @rule(
+        euros=st.sampled_from([200, 300]),
+        to=st.sampled_from(["Ada", "Eve"]),
+        request=st.sampled_from(["r1", "r2"]),
+    )
+    def ask(self, euros: int, to: str, request: str) -> None:
+        result = self.desk.ask(replace(ASKER, request=request), euros=euros, to=to)
+        if (request, (euros, to)) in self.done:
+            assert (result.status, result.repeated) == ("ok", True)
+            return
         assert result.status == "waiting"
         known = self.asked.get(result.value)
-        self.asked[result.value] = known or [self.desk.clock() + LASTS, (euros, to), True]
+        first = [self.desk.clock() + LASTS, (euros, to), True, request]
+        self.asked[result.value] = known or first
 
     @precondition(lambda self: self.asked)
     @rule(
@@ -289,7 +307,7 @@ class Histories(RuleBasedStateMachine):
     def decide(self, data: Any, approve: bool, by: Decider) -> None:
         # By number: ids are new in each run.
         id_ = list(self.asked)[data.draw(st.integers(0, len(self.asked) - 1))]
-        until, action, still = self.asked[id_]
+        until, action, still, request = self.asked[id_]
         may = still and self.desk.clock() < until and by is TREASURER
         try:
             self.desk.decide(id_, approve=approve, by=by)
@@ -298,7 +316,9 @@ class Histories(RuleBasedStateMachine):
         else:
             assert may
             self.asked[id_][2] = False
-            self.allowed += [action] if approve else []
+            if approve:
+                self.allowed.append(action)
+                self.done.add((request, action))
 
     @rule(hours=st.sampled_from([1, 71, 72]))
     def wait(self, hours: int) -> None:
@@ -309,6 +329,7 @@ class Histories(RuleBasedStateMachine):
         before = self.desk
         self.desk = Desk(self.database)
         self.desk.clock.now, self.desk.paid = before.clock.now, before.paid
+        self.done.clear()  # what a request has called is remembered by its process
 
     @invariant()
     def done_is_what_was_allowed(self) -> None:
