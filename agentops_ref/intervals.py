@@ -78,14 +78,7 @@ def proportion_interval(successes: float, n: int, level: float = 0.95) -> Interv
 
 
 def median_interval(values: Sequence[float], level: float = 0.95) -> Interval:
-    """Interval for the median from order statistics, whatever the distribution.
-
-    Parameters
-    ----------
-    values
-        Independent measurements in any order.
-    level
-        Confidence level, within 0..1 exclusive.
+    """Interval for the median from order statistics; see `quantile_interval`.
 
     Returns
     -------
@@ -93,24 +86,61 @@ def median_interval(values: Sequence[float], level: float = 0.95) -> Interval:
         The k-th smallest and the k-th largest value, with the largest k whose interval covers the
         median with a chance of at least ``level``. From -inf to inf where even the smallest and
         the largest value together do not: at 0.95, fewer than six values say nothing.
+    """
+    return quantile_interval(values, 0.5, level)
+
+
+def quantile_interval(values: Sequence[float], quantile: float, level: float = 0.95) -> Interval:
+    """Interval for a quantile from order statistics, whatever the distribution.
+
+    Parameters
+    ----------
+    values
+        Independent measurements in any order.
+    quantile
+        Which one, within 0..1 exclusive: 0.5 is the median.
+    level
+        Confidence level, within 0..1 exclusive.
+
+    Returns
+    -------
+    Interval
+        Two of the values. Each end is on the wrong side of the quantile with a chance of at most
+        ``(1 - level) / 2``; it is infinite where no value is that sure: at 0.95 a 95th percentile
+        has an upper end from 72 values on.
+
+    Raises
+    ------
+    DeveloperError
+        ``quantile`` or ``level`` outside its range.
 
     References
     ----------
     .. [1] H. A. David and H. N. Nagaraja, Order Statistics, 3rd edition, Wiley, 2003, section 7.1.
     """
     check_level(level)
-    n = len(values)
-    outside, k = 0.0, 0
-    if n > EXACT:
-        k = int((n - NormalDist().inv_cdf(0.5 + level / 2) * sqrt(n)) / 2)
-    # The k-th smallest is above the median when fewer than k values are below it.
-    while n <= EXACT and k < n // 2 and 2 * (outside + comb(n, k) / 2**n) <= 1 - level:
-        outside += comb(n, k) / 2**n
-        k += 1
-    if k == 0:
-        return Interval(-inf, inf)
+    if not 0 < quantile < 1:
+        raise DeveloperError(f"quantile is a share between 0 and 1, got {quantile}")
+    n, beyond = len(values), (1 - level) / 2
     ordered = sorted(values)
-    return Interval(ordered[k - 1], ordered[n - k])
+    # How many values lie below the quantile is binomial. The k-th smallest is above it when fewer
+    # than k are below, and the k-th largest is below it when fewer than k are above.
+    low, high = _rank(n, quantile, beyond), _rank(n, 1 - quantile, beyond)
+    return Interval(ordered[low - 1] if low else -inf, ordered[n - high] if high else inf)
+
+
+def _rank(n: int, share: float, beyond: float) -> int:
+    """Largest k for which fewer than k successes in n trials have a chance of at most beyond."""
+    if n > EXACT:
+        mean, deviation = n * share, sqrt(n * share * (1 - share))
+        return max(0, int(mean + NormalDist().inv_cdf(beyond) * deviation))
+    chance, k = 0.0, 0
+    while k < n:
+        chance += comb(n, k) * share**k * (1 - share) ** (n - k)
+        if chance > beyond:
+            break
+        k += 1
+    return k
 
 
 def check_level(level: float) -> None:

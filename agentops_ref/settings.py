@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from agentops_ref.settings_auth import AuthConfig, McpAuthConfig, safe_url
+from agentops_ref.settings_evals import EvalsConfig
 from agentops_ref.settings_guards import GuardsConfig
 
 
@@ -561,13 +562,6 @@ class TrackingConfig(_Section):
     uri: str
     experiment: str
     mask: Literal["none", "patterns", "presidio"]
-
-
-class EvalsConfig(_Section):
-    cases: Path
-    scorers: list[str]
-    gate: dict[str, float]
-    level: float = Field(gt=0, lt=1)
 
 
 class Settings(_Section):

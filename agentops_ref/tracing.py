@@ -34,6 +34,8 @@ PATIENCE = 3.0
 PAUSE = 30.0
 """Seconds without traces, after the store let somebody wait longer than that."""
 
+SQLITE = "sqlite:///"
+
 SpanKind = Literal["AGENT", "CHAIN", "RETRIEVER", "CHAT_MODEL", "TOOL", "PARSER", "GUARDRAIL"]
 
 
@@ -46,6 +48,10 @@ class Span(Protocol):
 
     def failed(self, why: str) -> None:
         """Mark what was done as failed, where the failure is a result and not an error."""
+        ...
+
+    def done(self) -> None:
+        """Note the time: what still happens while the span is open is not part of its duration."""
         ...
 
     @property
@@ -76,6 +82,9 @@ class _NoSpan:
     def failed(self, why: str) -> None:
         pass
 
+    def done(self) -> None:
+        pass
+
 
 class NoTracer:
     """A tracer for tests and for callers that want no traces."""
@@ -98,7 +107,7 @@ def _as_it_is(value: Any) -> Any:
 
 class _MlflowSpan:
     def __init__(self, span: Any, mask: Mask) -> None:
-        self._span, self._mask = span, mask
+        self._span, self._mask, self.ended = span, mask, 0
 
     @property
     def trace_id(self) -> str:
@@ -112,6 +121,9 @@ class _MlflowSpan:
 
         told = str(self._mask(printable(why)))
         self._span.set_status(SpanStatus(SpanStatusCode.ERROR, told[:500]))
+
+    def done(self) -> None:
+        self.ended = time.time_ns()
 
     def usage(self, usage: Usage, *, model: str) -> None:
         self._span.set_attribute("mlflow.llm.model", model)
@@ -154,12 +166,23 @@ class MlflowTracer:
                 level = told.level
                 told.setLevel(logging.WARNING)  # that an experiment is new, is no news to a user
                 try:
+                    self._place_artifacts(mlflow)
                     mlflow.set_experiment(self.experiment)
                 finally:
                     told.setLevel(level)
                 _guard_spans(mlflow)
                 self._connected = True
         return mlflow
+
+    def _place_artifacts(self, mlflow: Any) -> None:
+        """Have a new experiment's artifacts beside its SQLite store, not in the current folder."""
+        if not self.uri.startswith(SQLITE) or mlflow.get_experiment_by_name(self.experiment):
+            return
+        place = Path(self.uri.removeprefix(SQLITE)).absolute().with_name("artifacts")
+        from mlflow.exceptions import MlflowException
+
+        with contextlib.suppress(MlflowException):  # another process made it meanwhile
+            mlflow.create_experiment(self.experiment, artifact_location=place.as_uri())
 
     @contextmanager
     def span(self, name: str, kind: SpanKind, inputs: Mapping[str, Any]) -> Iterator[Span]:
@@ -172,16 +195,19 @@ class MlflowTracer:
             writer, outermost = _Writer(), True
         within = _WRITER.set(writer)
         end: Callable[..., None] = _nothing
+        made: _MlflowSpan | None = None
         try:
             # A root's name is noted with the trace at once, before `without_secrets` sees it.
             with mlflow.start_span(name=scrub(name), span_type=kind) as span:
                 # To end a span is to write it, which may take as long as the store is locked.
                 end, span.end = span.end, _nothing
                 span.set_inputs(encodable(self.mask(dict(inputs))))
-                yield _MlflowSpan(span, self.mask)
+                made = _MlflowSpan(span, self.mask)
+                yield made
         finally:
             _WRITER.reset(within)
-            writer.give(partial(copy_context().run, end, end_time_ns=time.time_ns()))
+            ended = made.ended if made and made.ended else time.time_ns()
+            writer.give(partial(copy_context().run, end, end_time_ns=ended))
             if outermost and not self._off() and not writer.wait(PATIENCE):
                 self._pause(f"it took more than {PATIENCE:g} s to write")
 
@@ -265,7 +291,11 @@ def _mlflow() -> Any:
     with warnings.catch_warnings():
         # Its progress bars look for widgets that a page of a book does not have.
         warnings.filterwarnings("ignore", message="IProgress not found")
+        # The first span imports this, and a warning in there would cost it its trace where
+        # warnings are errors.
+        warnings.filterwarnings("ignore", message=".*Any type hint is inferred")
         import mlflow
+        import mlflow.pyfunc
 
     return mlflow
 
@@ -321,10 +351,9 @@ def _prepare_sqlite(uri: str) -> None:
 
     The template is made once per MLflow version in the user's cache folder.
     """
-    prefix = "sqlite:///"
-    if not uri.startswith(prefix):
+    if not uri.startswith(SQLITE):
         return
-    target = Path(uri[len(prefix) :])
+    target = Path(uri.removeprefix(SQLITE))
     if target.exists():
         return
     import mlflow
@@ -340,7 +369,7 @@ def _prepare_sqlite(uri: str) -> None:
         with tempfile.TemporaryDirectory(dir=cache) as folder:
             fresh = Path(folder) / "fresh.db"
             store: Any = SqlAlchemyStore
-            store(f"{prefix}{fresh}", folder).engine.dispose()
+            store(f"{SQLITE}{fresh}", folder).engine.dispose()
             os.replace(fresh, template)
     partial = target.with_suffix(f".{os.getpid()}.partial")
     shutil.copyfile(template, partial)

@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "agentops_ref"
 ORDER = [
     {"records", "errors", "offline"},
     {"settings_auth", "secret", "lakebase"},
-    {"settings_guards"},
+    {"settings_guards", "settings_evals", "plain"},
     {"settings", "intervals"},
     {"config", "tracing"},
     {"models"},

@@ -20,6 +20,7 @@ from agentops_ref.errors import (
     encodable,
     printable,
 )
+from agentops_ref.plain import answer_data
 from agentops_ref.records import Answer
 from agentops_ref.tracing import NoTracer, Tracer
 
@@ -102,7 +103,7 @@ class Bounded:
                 seconds=time.perf_counter() - started,
                 trace_id=span.trace_id,
             )
-            span.outputs({"answer": answer.text, "problem": answer.problem})
+            span.outputs(answer_data(answer))  # whole: a trace can be scored as the answer itself
             if answer.problem:
                 span.failed(answer.problem)
         return answer

@@ -85,14 +85,10 @@ def walk(config: Config, options: Mapping[str, Any], bar: Bar) -> Iterator[Step]
     cases = [c for c in app.cases(corpus_version=1) if not untouched & set(c.sources)]
     with bar() as progress:
         result = app.evaluate(cases, run_name="tour", progress=progress)
-    from agentops_ref.evals import verdict
+    from agentops_ref.evals import decide
 
-    gate = config.evals.gate
-    yield Step(
-        "Evaluate",
-        result=result,
-        verdict=verdict(result, gate, level=config.evals.level),
-    )
+    decision = decide(config.evals.gate, result.table, level=config.evals.level)
+    yield Step("Evaluate", result=result, verdict=decision)
 
 
 def _app(config: Config, options: Mapping[str, Any]) -> App:

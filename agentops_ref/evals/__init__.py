@@ -12,7 +12,8 @@ Imports neither agents nor ETL; MLflow, matplotlib, rich and numpy are imported 
 """
 
 from agentops_ref.evals.cases import cases_digest, check_cases, load_cases, select
-from agentops_ref.evals.gate import Verdict, verdict
+from agentops_ref.evals.gate import Verdict, decide, verdict
+from agentops_ref.evals.loading import load_scorers, scorer_digest
 from agentops_ref.evals.matching import states
 from agentops_ref.evals.plots import plot_comparisons, plot_slices
 from agentops_ref.evals.report import (
@@ -23,10 +24,10 @@ from agentops_ref.evals.report import (
     slice_table,
     verdict_table,
 )
-from agentops_ref.evals.result import Aggregate, CaseResult, Comparison, EvalResult, compare
+from agentops_ref.evals.result import CaseResult, Comparison, EvalResult, compare
 from agentops_ref.evals.retrieval import compare_retrieval, measure_retrieval, retrieval_difference
-from agentops_ref.evals.run import evaluate
-from agentops_ref.evals.scorers import Scorer, load_scorers, scorer_digest
+from agentops_ref.evals.run import Rescored, evaluate, rescore
+from agentops_ref.evals.scorers import Scorer
 from agentops_ref.evals.stages import count_stages, describe_stages, first_failure, plot_stages
 from agentops_ref.evals.statistics import (
     Interval,
@@ -37,6 +38,7 @@ from agentops_ref.evals.statistics import (
     pass_hat_k,
     proportion_interval,
 )
+from agentops_ref.evals.table import Aggregate, ScoreTable
 
 __all__ = [
     "Aggregate",
@@ -44,6 +46,8 @@ __all__ = [
     "Comparison",
     "EvalResult",
     "Interval",
+    "Rescored",
+    "ScoreTable",
     "Scorer",
     "Verdict",
     "cases_digest",
@@ -52,6 +56,7 @@ __all__ = [
     "compare",
     "compare_retrieval",
     "count_stages",
+    "decide",
     "describe",
     "describe_comparison",
     "describe_stages",
@@ -69,6 +74,7 @@ __all__ = [
     "plot_slices",
     "plot_stages",
     "proportion_interval",
+    "rescore",
     "retrieval_difference",
     "retrieval_table",
     "scorer_digest",

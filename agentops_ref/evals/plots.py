@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from agentops_ref.errors import MissingExtra
-from agentops_ref.evals.result import ALL, Comparison, EvalResult
+from agentops_ref.evals.result import Comparison, EvalResult
+from agentops_ref.evals.table import ALL
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

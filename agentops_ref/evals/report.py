@@ -7,11 +7,13 @@ means; a slice of a few cases shows by its wide interval that it says little.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from math import isinf
 from typing import TYPE_CHECKING
 
-from agentops_ref.evals.gate import Verdict
-from agentops_ref.evals.result import ALL, Aggregate, CaseResult, Comparison, EvalResult
+from agentops_ref.evals.gate import Check, Verdict
+from agentops_ref.evals.result import CaseResult, Comparison, EvalResult
 from agentops_ref.evals.retrieval import RetrievalResult
+from agentops_ref.evals.table import ALL, Aggregate, ScoreTable
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
 _COLOURS = {"pass": "green", "fail": "red", "undecided": "yellow"}
 
 
-def slice_table(result: EvalResult, *, scorer: str = "correct", level: float = 0.95) -> Table:
+def slice_table(
+    result: EvalResult | ScoreTable, *, scorer: str = "correct", level: float = 0.95
+) -> Table:
     """One line per slice: n, the main scorer with its interval, the means of the others."""
     from rich.table import Table
 
@@ -62,24 +66,35 @@ def failure_list(results: Iterable[CaseResult], *, limit: int | None = None) -> 
 
 
 def verdict_table(verdict: Verdict) -> Table:
-    """One line per threshold, with the interval that it was compared with."""
+    """One line per rule, with the interval that its limit was compared with."""
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, title_justify="left")
     table.title = f"gate: [{_COLOURS[verdict.outcome]}]{verdict.outcome}[/]"
-    for heading in ("check", "outcome", "at least", "measured", "interval", "n"):
+    for heading in ("check", "outcome", "limit", "measured", "interval", "n"):
         table.add_column(heading, justify="left" if heading in ("check", "outcome") else "right")
     for check in verdict.checks:
-        row = check.aggregate
         table.add_row(
             check.name,
             f"[{_COLOURS[check.outcome]}]{check.outcome}[/]",
-            f"{check.threshold:.0%}",
-            _percent(row),
-            f"{row.interval.low:.0%} to {row.interval.high:.0%}",
-            str(row.n),
+            amount(check, check.limit),
+            amount(check, check.mean),
+            f"{amount(check, check.interval.low)} to {amount(check, check.interval.high)}",
+            str(check.n),
         )
+        if check.reason:
+            table.add_row(f"  [dim]{escape(check.reason)}[/]")
     return table
+
+
+def amount(check: Check, value: float) -> str:
+    """Return a number of a check in its unit."""
+    if isinf(value):
+        return "?"
+    if check.kind in ("threshold", "margin"):
+        return f"{value:+.0%}" if check.kind == "margin" else f"{value:.0%}"
+    return f"{value:.4g}"
 
 
 def retrieval_table(results: Sequence[RetrievalResult], k: int, *, slices: bool = False) -> Table:

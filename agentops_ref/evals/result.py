@@ -7,23 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agentops_ref.errors import DeveloperError, nearest
-from agentops_ref.evals.statistics import (
-    Difference,
-    Interval,
-    mcnemar,
-    paired_bootstrap,
-    proportion_interval,
-)
+from agentops_ref.evals.statistics import Difference, mcnemar, paired_bootstrap
+from agentops_ref.evals.table import ALL, Aggregate, ScoreTable
 from agentops_ref.records import Answer, Case, Score, Usage
 
 if TYPE_CHECKING:
     import numpy as np
-
-ALL = "all"
-"""The name of the whole set where a slice is expected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +30,8 @@ class CaseResult:
     trace_id: str = ""
     error: str = ""
     """Why the agent gave no answer; empty otherwise."""
+    attempt: int = 1
+    """Which try of its case this is, from 1."""
 
     def score(self, scorer: str) -> Score | None:
         """The score of one scorer; None when it did not run."""
@@ -45,22 +40,12 @@ class CaseResult:
     @property
     def passed(self) -> bool:
         """Whether no scorer found a fault; a score that could not be had is one."""
-        return not any(s.error or (s.value is not None and s.value < 1) for s in self.scores)
+        return not any(map(fault, self.scores))
 
 
-class Aggregate(NamedTuple):
-    """One scorer over one slice."""
-
-    scorer: str
-    slice: str
-    n: int
-    """Cases to which the scorer applies, failed scores included."""
-    mean: float
-    """Of the scores that are there, 0..1; 0 without any."""
-    interval: Interval
-    """A failed score counts as 0 for the lower end and as 1 for the upper end."""
-    errors: int
-    """Scores that failed."""
+def fault(score: Score) -> bool:
+    """Whether a score marks a case: below 1, or it could not be had."""
+    return bool(score.error) or (score.value is not None and score.value < 1)
 
 
 class Comparison(NamedTuple):
@@ -77,7 +62,7 @@ class Comparison(NamedTuple):
     """Ids of cases that only the first passes."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class EvalResult:
     """One evaluation run."""
 
@@ -91,44 +76,44 @@ class EvalResult:
     """MLflow run; empty when nothing was tracked."""
     seconds: float = 0.0
 
+    judged: tuple[str, ...] = ()
+    """Scorers whose verdicts a model decides."""
+
+    @cached_property
+    def table(self) -> ScoreTable:
+        """The scores in columns; the tries of one case are one row of it."""
+        made = ScoreTable(self.name, self.scorers, judged=self.judged)
+        for result in self.results:
+            made.add(result.case, result.answer, result.scores)
+        return made
+
     @property
     def slices(self) -> tuple[str, ...]:
         """Slices in the order of the cases; a case without one counts in the whole only."""
-        return tuple(dict.fromkeys(r.case.slice for r in self.results if r.case.slice))
+        return self.table.slices
 
     @property
     def usage(self) -> Usage:
         """Tokens and cost of all answers."""
-        return sum((result.answer.usage for result in self.results), Usage())
+        return self.table.usage
 
     def aggregate(self, scorer: str, slice: str = ALL, *, level: float = 0.95) -> Aggregate:
         """Mean of one scorer over one slice with its interval."""
-        self._known(scorer)
-        chosen = [r.score(scorer) for r in self.results if slice in (ALL, r.case.slice)]
-        values = [s.value for s in chosen if s is not None and s.value is not None]
-        errors = sum(bool(s and s.value is None and s.error) for s in chosen)
-        n, total = len(values) + errors, sum(values)
-        low = proportion_interval(total, n, level).low
-        high = proportion_interval(total + errors, n, level).high
-        mean = total / len(values) if values else 0.0
-        return Aggregate(scorer, slice, n, mean, Interval(low, high), errors)
+        return self.table.aggregate(scorer, slice, level=level)
 
     def aggregates(self, *, level: float = 0.95) -> list[Aggregate]:
         """Every scorer over the whole set and over each slice to which it applies."""
-        rows = [
-            self.aggregate(scorer, slice, level=level)
-            for slice in (ALL, *self.slices)
-            for scorer in self.scorers
-        ]
-        return [row for row in rows if row.n]
+        return self.table.aggregates(level=level)
 
     def failures(self, scorer: str = "correct") -> list[CaseResult]:
         """The cases that the scorer marks below 1 or could not score."""
-        self._known(scorer)
+        if scorer not in self.scorers:
+            hint = nearest(scorer, tuple(self.scorers))
+            raise DeveloperError(f"the evaluation has no scorer '{scorer}'{hint}")
         found = []
         for result in self.results:
             score = result.score(scorer)
-            if score and (score.error or (score.value is not None and score.value < 1)):
+            if score and fault(score):
                 found.append(result)
         return found
 
@@ -143,32 +128,16 @@ class EvalResult:
             "seconds": round(self.seconds, 3),
             "tokens": self.usage.tokens,
             "cost": self.usage.cost,
-            "aggregates": [
-                {
-                    "scorer": row.scorer,
-                    "slice": row.slice,
-                    "n": row.n,
-                    "mean": round(row.mean, 6),
-                    "low": round(row.interval.low, 6),
-                    "high": round(row.interval.high, 6),
-                    "errors": row.errors,
-                }
-                for row in self.aggregates()
-            ],
+            "aggregates": [row.to_dict() for row in self.aggregates()],
             "cases": [_case_dict(result) for result in self.results],
         }
-
-    def _known(self, scorer: str) -> None:
-        if scorer not in self.scorers:
-            hint = nearest(scorer, tuple(self.scorers))
-            raise DeveloperError(f"the evaluation has no scorer '{scorer}'{hint}")
 
 
 def compare(
     a: EvalResult, b: EvalResult, rng: np.random.Generator, *, scorer: str = "correct"
 ) -> Comparison:
     """Compare two evaluations on the cases that both scored."""
-    first, second = _values(a, scorer), _values(b, scorer)
+    first, second = a.table.values(scorer), b.table.values(scorer)
     shared = [case for case in first if case in second]
     gained = tuple(case for case in shared if second[case] >= 1 > first[case])
     lost = tuple(case for case in shared if first[case] >= 1 > second[case])
@@ -176,16 +145,6 @@ def compare(
     return Comparison(
         scorer, len(shared), difference, mcnemar(len(lost), len(gained)), gained, lost
     )
-
-
-def _values(result: EvalResult, scorer: str) -> dict[str, float]:
-    result._known(scorer)
-    values = {}
-    for one in result.results:
-        score = one.score(scorer)
-        if score and score.value is not None:
-            values[one.case.id] = score.value
-    return values
 
 
 def _case_dict(result: CaseResult) -> dict[str, Any]:

@@ -1,41 +1,35 @@
-"""Run an evaluation: ask every question once, score the answers, keep all of it in MLflow.
+"""Run an evaluation: ask every question, score the answers, keep all of it in MLflow.
 
-Taught in chapter 8. The loop is ``mlflow.genai.evaluate``: each case becomes one trace, linked to
-the run, with the expectations and every score as feedback on it. Without a tracer the same cases
-are scored in plain Python, which costs no MLflow import.
+Taught in chapter 8. `evaluate` asks a system; `rescore` scores what one said before, a row at a
+time, without asking anything.
 """
 
 from __future__ import annotations
 
-import logging
-import os
 import time
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from dataclasses import replace
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
-from agentops_ref.errors import AgentOpsError, ConfigError, DeveloperError, OperatorError
+from agentops_ref.errors import ConfigError, DeveloperError, OperatorError
 from agentops_ref.evals.cases import cases_digest
-from agentops_ref.evals.result import CaseResult, EvalResult
-from agentops_ref.evals.scorers import Scorer, apply, scorer_digest, scorer_path
+from agentops_ref.evals.loading import is_judge, scorer_digest
+from agentops_ref.evals.outputs import row_of, write_row
+from agentops_ref.evals.result import CaseResult, EvalResult, fault
+from agentops_ref.evals.scorers import Scorer, apply
+from agentops_ref.evals.table import ScoreTable
+from agentops_ref.evals.tracking import TrackedRun, tracked
+from agentops_ref.plain import answer_data
 from agentops_ref.records import Answer, Case, Score
 from agentops_ref.tracing import MlflowTracer, NoTracer, Tracer
 
 Predict = Callable[[Case], Answer]
 Progress = Callable[[int, int, CaseResult], None]
 """Told after each case: how many are done, how many there are, the case's result."""
-
-_ENVIRONMENT = {
-    # Else the first case is asked twice, the first time untraced, to see whether it makes a trace.
-    "MLFLOW_GENAI_EVAL_SKIP_TRACE_VALIDATION": "true",
-    # Else ten cases a second at most, from the first one on.
-    "MLFLOW_GENAI_EVAL_PREDICT_RATE_LIMIT": "0",
-    "MLFLOW_GENAI_EVAL_SCORER_RATE_LIMIT": "0",
-    "MLFLOW_GENAI_EVAL_MAX_SCORER_WORKERS": "1",
-}
 
 
 def evaluate(
@@ -48,6 +42,7 @@ def evaluate(
     params: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
     concurrency: int = 1,
+    repeat: int = 1,
 ) -> EvalResult:
     """Answer and score every case.
 
@@ -67,12 +62,13 @@ def evaluate(
         Logged to the run, so that it says what was evaluated: model, prompt, index version.
     concurrency
         Cases answered at once; a local model is one process, so more gains nothing there.
+    repeat
+        How often each case is asked: what differs between its tries is not the system's quality.
     """
     if not cases:
         raise DeveloperError("an evaluation needs at least one case")
     if len({case.id for case in cases}) < len(cases):
         raise DeveloperError("case ids must be unique")
-    work = _Work(cases, predict, scorers, progress, tracer or NoTracer())
     started = time.perf_counter()
     made = EvalResult(
         name=run_name,
@@ -80,213 +76,171 @@ def evaluate(
         scorers={scorer.__name__: scorer_digest(scorer) for scorer in scorers},
         cases_digest=cases_digest(cases),
         params={key: str(value) for key, value in (params or {}).items()},
+        judged=tuple(scorer.__name__ for scorer in scorers if is_judge(scorer)),
     )
-    if tracer is None:
-        for case in cases:
-            work.answer(case)
-            work.raise_fatal()
-            for scorer in scorers:
-                work.score(scorer, case.id)
-        return replace(made, results=work.results(), seconds=time.perf_counter() - started)
-
-    mlflow = tracer.connect()
-    nested = mlflow.active_run() is not None
-    with mlflow.start_run(run_name=run_name, nested=nested) as run:
-        mlflow.log_params(_run_params(made, scorers))
-        with _quiet(concurrency):
-            mlflow.genai.evaluate(
-                data=[_record(case) for case in cases],
-                predict_fn=work.predict_fn,
-                scorers=[_mlflow_scorer(scorer, work) for scorer in scorers],
-            )
-        work.raise_fatal()
+    logged = {**made.params, "cases.digest": made.cases_digest}
+    asked = [(case, attempt) for case in cases for attempt in range(1, repeat + 1)]
+    results: list[CaseResult] = []
+    with tracked(tracer, run_name, scorers, logged) if tracer else nullcontext() as run:
+        one = _Asking(predict, scorers, tracer or NoTracer(), run)
+        for done, result in enumerate(_in_order(one, asked, concurrency), start=1):
+            results.append(result)
+            if run is not None:
+                run.write(result)
+            if progress is not None:
+                progress(done, len(asked), result)
         made = replace(
             made,
-            results=work.results(),
-            run_id=run.info.run_id,
+            results=tuple(results),
+            run_id=run.run_id if run is not None else "",
             seconds=time.perf_counter() - started,
         )
-        mlflow.log_metrics(_run_metrics(made))
+        if run is not None:
+            run.finish(made.table)
     return made
 
 
-class _Work:
-    """Collects answers and scores by case id, whoever calls and in whatever order."""
+@dataclass(frozen=True)
+class Rescored:
+    """What `rescore` gives back: the scores in columns, and a few of the failures."""
+
+    table: ScoreTable
+    failures: tuple[CaseResult, ...]
+    """The first of them, by the first scorer."""
+    run_id: str = ""
+    seconds: float = 0.0
+
+
+def rescore(
+    rows: Iterable[CaseResult],
+    scorers: Sequence[Scorer],
+    *,
+    tracer: MlflowTracer | None = None,
+    run_name: str = "re-scored",
+    params: Mapping[str, Any] | None = None,
+    out: Path | None = None,
+    keep: int = 3,
+    progress: Callable[[int], None] | None = None,
+) -> Rescored:
+    """Score recorded outputs. Rows are read, scored, added up and written one at a time.
+
+    Parameters
+    ----------
+    rows
+        Outputs of a run or of a file; their former scores are dropped.
+    tracer
+        Keeps a run with the scored rows as its outputs, without traces; None keeps nothing.
+    out
+        Where to write the scored rows as well.
+    keep
+        How many failures of the first scorer come back whole.
+    progress
+        Told after each row how many are done.
+    """
+    started = time.perf_counter()
+    digests = {scorer.__name__: scorer_digest(scorer) for scorer in scorers}
+    judged = [scorer.__name__ for scorer in scorers if is_judge(scorer)]
+    table = ScoreTable(run_name, digests, judged=judged)
+    failures: list[CaseResult] = []
+    logged = {key: str(value) for key, value in (params or {}).items()}
+    with (
+        tracked(tracer, run_name, scorers, logged) if tracer else nullcontext() as run,
+        out.open("w", encoding="utf-8") if out else nullcontext() as file,
+    ):
+        for done, row in enumerate(rows, start=1):
+            result = replace(row, scores=scored(scorers, row.case, row.answer, row.error))
+            table.add(result.case, result.answer, result.scores)
+            if len(failures) < keep and fault(result.scores[0]):
+                failures.append(result)
+            if run is not None:
+                run.write(result)
+            if file is not None:
+                write_row(file, row_of(result))
+            if progress is not None:
+                progress(done)
+        if run is not None:
+            run.finish(table)
+    seconds = time.perf_counter() - started
+    return Rescored(table, tuple(failures), run.run_id if run is not None else "", seconds)
+
+
+def read_scores(
+    rows: Iterable[CaseResult], name: str, scorers: Mapping[str, str], judged: Sequence[str] = ()
+) -> ScoreTable:
+    """Return the scores that rows were recorded with, of these scorers."""
+    table = ScoreTable(name, scorers, judged=judged)
+    for row in rows:
+        known = [score for score in row.scores if score.scorer in scorers]
+        table.add(row.case, row.answer, known)
+    return table
+
+
+def scored(
+    scorers: Sequence[Scorer], case: Case, answer: Answer, error: str = ""
+) -> tuple[Score, ...]:
+    """Score one answer; with an error there is none, and whatever applies to the case is 0."""
+    scores = []
+    for scorer in scorers:
+        # The name is the scorer's, whatever it wrote into the score.
+        score = replace(apply(scorer, case, answer), scorer=scorer.__name__)
+        if error and score.value is not None:
+            score = replace(score, value=0.0, rationale=f"no answer: {error}")
+        scores.append(score)
+    return tuple(scores)
+
+
+class _Asking:
+    """Asks one case and scores the answer, as one trace."""
 
     def __init__(
-        self,
-        cases: Sequence[Case],
-        predict: Predict,
-        scorers: Sequence[Scorer],
-        progress: Progress | None,
-        tracer: Tracer,
+        self, predict: Predict, scorers: Sequence[Scorer], tracer: Tracer, run: TrackedRun | None
     ) -> None:
-        self.cases = {case.id: case for case in cases}
-        self.predict, self.scorers, self.tracer = predict, scorers, tracer
-        self.progress = progress
-        self.answers: dict[str, Answer] = {}
-        self.errors: dict[str, str] = {}
-        self.traces: dict[str, str] = {}
-        self.scores: dict[str, dict[str, Score]] = {case.id: {} for case in cases}
-        self.fatal: AgentOpsError | None = None
-        self.done = 0
+        self._predict, self._scorers, self._tracer, self._run = predict, scorers, tracer, run
 
-    def predict_fn(self, case: str, question: str) -> dict[str, Any]:
-        """What MLflow calls; the parameters are the keys of a record's inputs."""
-        return self.answer(self.cases[case])
-
-    def answer(self, case: Case) -> dict[str, Any]:
-        if self.fatal:
-            raise self.fatal  # the run is lost; spend nothing more
+    def __call__(self, case: Case, attempt: int) -> CaseResult:
+        inputs: dict[str, Any] = {"case": case.id, "question": case.question}
+        if attempt > 1:
+            inputs["attempt"] = attempt
         # One root span for every system, so that each case is one trace, also when it fails.
-        with self.tracer.span(
-            "case", "CHAIN", {"case": case.id, "question": case.question}
-        ) as span:
-            self.traces[case.id] = span.trace_id
-            try:
-                answer = self.predict(case)
-            except (OperatorError, ConfigError, DeveloperError) as error:
-                self.fatal = error
-                raise
-            except Exception as error:
-                self.errors[case.id] = f"{type(error).__name__}: {error}"
-                answer = Answer(text="", abstained=False)
-            if (
-                answer.abstained and answer.problem
-            ):  # stated instead of raised, and no less a failure
-                self.errors[case.id] = answer.problem
-            self.answers[case.id] = answer
-            said = {
-                "answer": answer.text,
-                "abstained": answer.abstained,
-                "cited": [[c.document, c.page, c.quote] for c in answer.citations],
-            }
-            if case.id in self.errors:
-                said["error"] = self.errors[case.id]
-            span.outputs(said)
-        return said
+        with self._tracer.span("case", "CHAIN", inputs) as span:
+            answer, error = self._answer(case)
+            said = answer_data(answer)
+            span.outputs({**said, "error": error} if error else said)
+            span.done()  # scoring takes none of the answer's time
+            scores = scored(self._scorers, case, answer, error)
+            if self._run is not None:
+                self._run.assess(span.trace_id, case, scores)
+        return CaseResult(case, answer, scores, span.trace_id, error, attempt)
 
-    def score(self, scorer: Scorer, case_id: str) -> Score:
-        case = self.cases[case_id]
-        score = apply(scorer, case, self.answers[case_id])
-        # The name is the scorer's, whatever it wrote into the score.
-        score = replace(score, scorer=scorer.__name__)
-        if case_id in self.errors and score.value is not None:
-            score = replace(score, value=0.0, rationale=f"no answer: {self.errors[case_id]}")
-        self.scores[case_id][score.scorer] = score
-        if self.progress and len(self.scores[case_id]) == len(self.scorers):
-            self.done += 1
-            self.progress(self.done, len(self.cases), self._result(case))
-        return score
-
-    def results(self) -> tuple[CaseResult, ...]:
-        return tuple(self._result(case) for case in self.cases.values())
-
-    def raise_fatal(self) -> None:
-        if self.fatal:
-            raise self.fatal
-
-    def _result(self, case: Case) -> CaseResult:
-        return CaseResult(
-            case,
-            self.answers[case.id],
-            tuple(self.scores[case.id][scorer.__name__] for scorer in self.scorers),
-            self.traces[case.id],
-            self.errors.get(case.id, ""),
-        )
+    def _answer(self, case: Case) -> tuple[Answer, str]:
+        started = time.perf_counter()
+        try:
+            answer = self._predict(case)
+        except (OperatorError, ConfigError, DeveloperError):
+            raise
+        except Exception as error:
+            took = time.perf_counter() - started
+            return Answer("", abstained=False, seconds=took), f"{type(error).__name__}: {error}"
+        # A problem is stated instead of raised, and an abstention for it no less a failure.
+        return answer, answer.problem if answer.abstained else ""
 
 
-def _record(case: Case) -> dict[str, Any]:
-    expected: dict[str, Any] = {"slice": case.slice}
-    if case.abstain:
-        expected["abstain"] = True
-    else:
-        expected |= {"facts": list(case.facts), "sources": list(case.sources)}
-    if case.forbidden:
-        expected["forbidden"] = list(case.forbidden)
-    # One expectation a case: each one is a row of its own in the store, at 10 ms.
-    return {
-        "inputs": {"case": case.id, "question": case.question},
-        "expectations": {"expected": expected},
-    }
-
-
-def _mlflow_scorer(scorer: Scorer, work: _Work) -> Any:
-    from mlflow.entities import AssessmentError, AssessmentSource, Feedback
-    from mlflow.genai.scorers import scorer as as_scorer
-
-    name = scorer.__name__
-    source = AssessmentSource(source_type="CODE", source_id=name)
-    metadata = {"path": scorer_path(scorer), "digest": scorer_digest(scorer)}
-
-    def run(inputs: dict[str, Any]) -> Any:
-        if inputs["case"] not in work.answers:
-            return None
-        score = work.score(scorer, inputs["case"])
-        if score.value is None and not score.error:
-            return None  # not applicable: no feedback
-        return Feedback(
-            name=name,
-            value=score.value,
-            error=AssessmentError("SCORER_ERROR", score.error) if score.error else None,
-            rationale=score.rationale or None,
-            source=source,
-            metadata=metadata,
-        )
-
-    return as_scorer(run, name=name)
-
-
-def _run_params(result: EvalResult, scorers: Sequence[Scorer]) -> dict[str, str]:
-    params = {f"scorer.{s.__name__}": f"{scorer_path(s)}@{scorer_digest(s)}" for s in scorers}
-    return {**params, **result.params, "cases.digest": result.cases_digest}
-
-
-def _run_metrics(result: EvalResult) -> dict[str, float]:
-    metrics = {
-        "tokens": float(result.usage.tokens),
-        "cost": result.usage.cost,
-        "seconds": sum(one.answer.seconds for one in result.results),
-        "cases": float(len(result.results)),
-    }
-    for row in result.aggregates():
-        if row.slice == "all":
-            metrics[f"{row.scorer}/mean"] = row.mean
-            metrics[f"{row.scorer}/low"] = row.interval.low
-            metrics[f"{row.scorer}/high"] = row.interval.high
-            metrics[f"{row.scorer}/errors"] = float(row.errors)
-        else:
-            metrics[f"{row.slice}/{row.scorer}"] = row.mean
-    return metrics
-
-
-@contextmanager
-def _quiet(concurrency: int) -> Iterator[None]:
-    """Run MLflow's harness without its progress bar, warnings, closing text and autologging.
-
-    Autologging would repeat the spans that the agents open themselves, and count tokens twice.
-    """
-    workers = {"MLFLOW_GENAI_EVAL_MAX_WORKERS": str(concurrency)}
-    logger = logging.getLogger("mlflow.genai")
-    level = logger.level
-
-    def nothing(**_: Any) -> AbstractContextManager[None]:
-        return nullcontext()
-
-    with ExitStack() as stack:
-        stack.enter_context(warnings.catch_warnings())
-        warnings.filterwarnings("ignore", module=r"mlflow\.")  # of MLflow itself, not of predict
-        warnings.filterwarnings("ignore", message="IProgress not found")
-        from mlflow.genai.evaluation import base, harness
-
-        stack.enter_context(patch.dict(os.environ, _ENVIRONMENT | workers))
-        for module, name, value in (
-            (harness, "tqdm", None),
-            (base, "display_evaluation_output", lambda run_id: None),
-            (base, "configure_autologging_for_evaluation", nothing),
-        ):
-            if hasattr(module, name):
-                stack.enter_context(patch.object(module, name, value))
-        logger.setLevel(logging.ERROR)
-        stack.callback(logger.setLevel, level)
-        yield
+def _in_order(
+    ask: _Asking, asked: Sequence[tuple[Case, int]], concurrency: int
+) -> Iterator[CaseResult]:
+    """Yield results in the order of the cases; no more are in work than may be answered at once."""
+    if concurrency == 1:
+        yield from (ask(*one) for one in asked)
+        return
+    with ThreadPoolExecutor(concurrency) as pool:
+        waiting: deque[Future[CaseResult]] = deque()
+        try:
+            for one in asked:
+                waiting.append(pool.submit(ask, *one))
+                if len(waiting) > concurrency:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:  # the run is lost; spend nothing more
+            for future in waiting:
+                future.cancel()

@@ -1,21 +1,15 @@
 """Scorers: one case and one answer in, one score with its reason out.
 
 Taught in chapter 8. A scorer is a plain function, named in YAML by its import path and pinned by
-the hash of its source (`scorer_digest`). The same function gates a release and scores sampled
-production traffic; a check that a case does not ask for is not applicable (``value`` None).
+the hash of its source (`agentops_ref.evals.loading`). The same function gates a release and scores
+sampled production traffic; a check that a case does not ask for does not apply (``value`` None).
 """
 
 from __future__ import annotations
 
-import hashlib
-import importlib
-import inspect
-import sys
 from collections.abc import Sequence
-from types import CodeType, FunctionType
-from typing import Any, Protocol
+from typing import Protocol
 
-from agentops_ref.errors import ConfigError, nearest
 from agentops_ref.evals.matching import states, unsupported
 from agentops_ref.records import Answer, Case, Score
 
@@ -28,9 +22,19 @@ class Scorer(Protocol):
     def __call__(self, case: Case, answer: Answer) -> Score: ...
 
 
+NOTHING = "nothing is expected of this question"
+
+
+def expects(case: Case) -> bool:
+    """Whether a case says what a right answer is; a question of production does not."""
+    return case.abstain or bool(case.facts or case.forbidden or case.sources)
+
+
 def correct(case: Case, answer: Answer) -> Score:
     """Abstains when it must; otherwise states every fact and nothing forbidden. 0 or 1."""
     name = "correct"
+    if not expects(case):
+        return Score(name, None, NOTHING)
     if case.abstain or answer.abstained:
         right = case.abstain == answer.abstained
         return Score(name, float(right), abstention_right(case, answer).rationale)
@@ -62,6 +66,8 @@ def nothing_forbidden(case: Case, answer: Answer) -> Score:
 
 def abstention_right(case: Case, answer: Answer) -> Score:
     """1 when the agent abstained exactly where the documents hold no answer."""
+    if not expects(case):
+        return Score("abstention_right", None, NOTHING)
     did = "abstained" if answer.abstained else "answered"
     must = "the documents hold no answer" if case.abstain else "the documents hold the answer"
     return Score("abstention_right", float(case.abstain == answer.abstained), f"{did}; {must}")
@@ -109,83 +115,9 @@ def apply(scorer: Scorer, case: Case, answer: Answer) -> Score:
         return Score(scorer.__name__, None, error=f"{type(error).__name__}: {error}")
 
 
-def load_scorers(paths: Sequence[str]) -> list[Scorer]:
-    """Import scorers by their paths ``package.module:function``."""
-    found = [_import(path) for path in paths]
-    names = [scorer.__name__ for scorer in found]
-    for name in names:
-        if names.count(name) > 1:
-            raise ConfigError(f"evals.scorers: two scorers are called '{name}'")
-    return found
-
-
-def scorer_path(scorer: Scorer) -> str:
-    """Return the import path under which a configuration names the scorer."""
-    return f"{getattr(scorer, '__module__', '?')}:{getattr(scorer, '__qualname__', '?')}"
-
-
-def scorer_digest(scorer: Scorer) -> str:
-    """Hash what decides the scorer's verdict: 12 hex digits of SHA-256.
-
-    Covers its own source, the functions of its module that it reaches, and the source of every
-    other module of its package that these use; not the records, and not third parties. A scorer
-    that is more than code (a judge with a prompt and a model) says so in an attribute ``digest``.
-    """
-    own = getattr(scorer, "digest", None)
-    if isinstance(own, str):
-        return own
-    parts: dict[str, str] = {}
-    target: Any = inspect.unwrap(scorer)
-    if isinstance(target, FunctionType):
-        _collect(target, parts)
-    else:
-        parts[type(target).__qualname__] = inspect.getsource(type(target))
-    text = "\n".join(f"# {name}\n{parts[name]}" for name in sorted(parts))
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
 def _missing(case: Case, text: str) -> list[str]:
     return [fact for fact in case.facts if not states(text, fact)]
 
 
 def _stated(facts: Sequence[str], text: str) -> list[str]:
     return [fact for fact in facts if states(text, fact)]
-
-
-def _import(path: str) -> Scorer:
-    module, _, attribute = path.partition(":")
-    try:
-        scorer: Any = getattr(importlib.import_module(module), attribute)
-    except ImportError as error:
-        raise ConfigError(f"evals.scorers: cannot import {path}: {error}") from error
-    except AttributeError:
-        known = [name for name in vars(sys.modules[module]) if not name.startswith("_")]
-        hint = nearest(attribute, known)
-        raise ConfigError(f"evals.scorers: no '{attribute}' in {module}{hint}") from None
-    if not callable(scorer) or not hasattr(scorer, "__name__"):
-        raise ConfigError(f"evals.scorers: {path} is not a function")
-    found: Scorer = scorer
-    return found
-
-
-def _collect(function: FunctionType, parts: dict[str, str]) -> None:
-    package = function.__module__.rpartition(".")[0]
-    name = f"{function.__module__}.{function.__qualname__}"
-    if name in parts:
-        return
-    parts[name] = inspect.getsource(function)
-    for used in _names(function.__code__):
-        target = function.__globals__.get(used)
-        module = getattr(target, "__module__", None)
-        if isinstance(target, FunctionType) and module == function.__module__:
-            _collect(target, parts)
-        elif module and package and module.startswith(f"{package}."):
-            parts[module] = inspect.getsource(sys.modules[module])
-
-
-def _names(code: CodeType) -> set[str]:
-    names = set(code.co_names)
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            names |= _names(constant)
-    return names

@@ -72,7 +72,7 @@ def test_scores_and_aggregates(result: EvalResult) -> None:
 
 
 def test_a_case_needs_no_slice() -> None:
-    result = evaluate([Case("plain", "How tight?")], predict, SCORERS)
+    result = evaluate([Case("plain", "How tight?", ("42 Nm",))], predict, SCORERS)
     assert result.slices == (), "MLflow refuses a metric called /correct"
     assert result.aggregate("correct").n == 1
 

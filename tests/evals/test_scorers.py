@@ -5,17 +5,16 @@ from __future__ import annotations
 import pytest
 
 from agentops_ref.errors import ConfigError
-from agentops_ref.evals import scorers
+from agentops_ref.evals import loading
+from agentops_ref.evals.loading import load_scorers, scorer_digest
 from agentops_ref.evals.scorers import (
     abstention_right,
     apply,
     citation_right,
     correct,
     facts_present,
-    load_scorers,
     nothing_forbidden,
     numbers_grounded,
-    scorer_digest,
 )
 from agentops_ref.records import Answer, Case, Chunk, Citation, Hit, Score
 
@@ -123,12 +122,12 @@ def test_digest_follows_what_the_scorer_reaches(monkeypatch: pytest.MonkeyPatch)
     before = scorer_digest(correct)
     assert before == scorer_digest(correct)
     assert before != scorer_digest(facts_present)
-    real = scorers.inspect.getsource
+    real = loading.inspect.getsource
 
     def changed(target: object) -> str:
         return real(target) + ("# other" if "matching" in str(target) else "")
 
-    monkeypatch.setattr(scorers.inspect, "getsource", changed)
+    monkeypatch.setattr(loading.inspect, "getsource", changed)
     assert scorer_digest(correct) != before  # a helper in another module of the package
     assert scorer_digest(abstention_right) == scorer_digest(abstention_right)
 

@@ -1,0 +1,71 @@
+"""The schema of ``evals``: cases, scorers, and the rules of the gate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ScorerConfig(_Section):
+    """A scorer that a factory makes of options."""
+
+    path: str
+    options: dict[str, Any] = {}
+    name: str = ""
+
+
+class GateRule(_Section):
+    """One rule of a gate: a threshold, a margin, a budget, or a fewest number of cases."""
+
+    scorer: str = ""
+    slice: str = "all"
+    at_least: float | None = Field(default=None, ge=0, le=1)
+    no_worse_than: float | None = Field(default=None, gt=0, lt=1)
+    measure: Literal["seconds", "tokens", "cost"] | None = None
+    at_most: float | None = Field(default=None, ge=0)
+    quantile: float = Field(default=0.95, gt=0, lt=1)
+    cases: int | None = Field(default=None, ge=1)
+    calibration: Path | None = None
+    undecided: Literal["fail", "pass", "warn"] = "fail"
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> GateRule:
+        limits = [self.at_least, self.no_worse_than]
+        if self.scorer:
+            if self.measure or self.at_most is not None or limits.count(None) != 1:
+                raise ValueError(
+                    "a rule for a scorer needs either 'at_least' or 'no_worse_than', and no budget"
+                )
+            return self
+        if self.calibration or limits.count(None) != 2:
+            raise ValueError("'at_least', 'no_worse_than' and 'calibration' need a 'scorer'")
+        if (self.measure is None) != (self.at_most is None):
+            raise ValueError("a budget needs both 'measure' and 'at_most'")
+        if self.measure is None and self.cases is None:
+            raise ValueError("a rule needs a 'scorer', a 'measure' or 'cases'")
+        return self
+
+    @property
+    def name(self) -> str:
+        """The rule on one line: the same in every report of the same rule."""
+        where = "" if self.slice == "all" else f"{self.slice}/"
+        if self.at_least is not None:
+            return f"{where}{self.scorer}"
+        if self.no_worse_than is not None:
+            return f"{where}{self.scorer} vs. baseline"
+        if self.measure:
+            return f"{where}{self.measure} p{100 * self.quantile:g}"
+        return f"{where}cases"
+
+
+class EvalsConfig(_Section):
+    cases: Path
+    scorers: list[str | ScorerConfig] = Field(min_length=1)
+    gate: list[GateRule] = Field(min_length=1)
+    level: float = Field(gt=0, lt=1)
