@@ -9,11 +9,11 @@ made of them. What is empty or has its default is left out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import MISSING, fields
 from functools import cache
 from math import isfinite
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from agentops_ref.errors import DocumentError, nearest
 from agentops_ref.records import Answer, Case, Chunk, Citation, Hit, Step, Usage
@@ -166,16 +166,16 @@ def _flat(record: Any) -> dict[str, Any]:
 
 
 @cache
-def _defaults(kind: type) -> tuple[tuple[str, Any], ...]:
+def _defaults(kind: Hashable) -> tuple[tuple[str, Any], ...]:
     return tuple(
         (f.name, f.default_factory() if f.default_factory is not MISSING else f.default)
-        for f in fields(kind)
+        for f in fields(cast(Any, kind))
     )
 
 
 @cache
-def _kinds(kind: type) -> dict[str, str]:
-    return {f.name: str(f.type) for f in fields(kind)}
+def _kinds(kind: Hashable) -> dict[str, str]:
+    return {f.name: str(f.type) for f in fields(cast(Any, kind))}
 
 
 ROW_KEYS = (

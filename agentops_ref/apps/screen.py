@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from agentops_ref.apps.tour import Step
     from agentops_ref.etl import AuditReport, IndexVersion, Plan
     from agentops_ref.etl.summary import Summaries
-    from agentops_ref.evals import EvalResult, Interval, Verdict
+    from agentops_ref.evals import CaseResult, Interval, ScoreTable, Verdict
     from agentops_ref.models import VerifyReport
     from agentops_ref.tracing import SpanLine
 
@@ -231,16 +231,19 @@ def step(out: Console, done: Step) -> None:
     if done.finding:
         out.print(f"[green]{escape(done.finding)}[/]")
     if done.result and done.verdict:
-        evaluation(out, done.result, done.verdict)
+        evaluation(out, done.result.table, done.result.failures(), done.verdict)
 
 
-def evaluation(out: Console, result: EvalResult, decision: Verdict) -> None:
+def evaluation(
+    out: Console, table: ScoreTable, failures: Sequence[CaseResult], decision: Verdict | None
+) -> None:
     """Print an evaluation: the slices with intervals, a few failures, the verdict."""
     from agentops_ref.evals import failure_list, slice_table, verdict_table
 
-    out.print(slice_table(result))
-    out.print(failure_list(result.failures(), limit=3))
-    out.print(verdict_table(decision))
+    out.print(slice_table(table))
+    out.print(failure_list(failures, limit=3))
+    if decision is not None:
+        out.print(verdict_table(decision))
 
 
 def verify_report(out: Console, report: VerifyReport, interval: Interval) -> None:

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
 from agentops_ref.errors import ConfigError, nearest
+from agentops_ref.evals.loading import is_judge
 from agentops_ref.evals.paired import paired_interval
 from agentops_ref.evals.result import EvalResult
+from agentops_ref.evals.scorers import Scorer
 from agentops_ref.evals.table import ALL, ScoreTable
 from agentops_ref.intervals import Interval, quantile_interval
 from agentops_ref.settings_evals import GateRule
@@ -147,6 +149,29 @@ def verdict(
     return decide(rules, result.table if isinstance(result, EvalResult) else result, level=level)
 
 
+def check_rules(rules: Sequence[GateRule], scorers: Sequence[Scorer]) -> None:
+    """Refuse rules that these scorers cannot fulfil, before anything is asked.
+
+    Raises
+    ------
+    ConfigError
+        A scorer that is not configured, or a judge without calibration.
+    """
+    judged = {scorer.__name__: is_judge(scorer) for scorer in scorers}
+    for rule in rules:
+        if rule.scorer:
+            _known(rule.scorer, tuple(judged), f"evals.gate '{rule.name}': no scorer")
+            if judged.get(rule.scorer) and rule.at_least is not None and rule.calibration is None:
+                raise _uncalibrated(rule)
+
+
+def _uncalibrated(rule: GateRule) -> ConfigError:
+    return ConfigError(
+        f"evals.gate '{rule.name}': '{rule.scorer}' is a judge and its rule has no calibration; "
+        "give the file of its human labels"
+    )
+
+
 def _check(
     rule: GateRule,
     table: ScoreTable,
@@ -196,10 +221,7 @@ def _judged(
     rule: GateRule, table: ScoreTable, level: float, correct: Correct | None
 ) -> tuple[float, Interval]:
     if rule.calibration is None:
-        raise ConfigError(
-            f"evals.gate '{rule.name}': '{rule.scorer}' is a judge and its rule has no calibration; "
-            "give the file of its human labels"
-        )
+        raise _uncalibrated(rule)
     if correct is None:
         raise ConfigError(
             f"evals.gate '{rule.name}': nothing is wired that corrects a judge by its calibration"
@@ -218,8 +240,8 @@ def _margin(rule: GateRule, table: ScoreTable, baseline: ScoreTable | None, leve
         raise ConfigError(f"evals.gate '{rule.name}' needs a baseline: give --baseline RUN or FILE")
     if rule.scorer in table.judged:
         raise ConfigError(
-            f"evals.gate '{rule.name}': '{rule.scorer}' is a judge; a difference of two judged rates "
-            "cannot be corrected; give it a threshold"
+            f"evals.gate '{rule.name}': '{rule.scorer}' is a judge; a difference of two "
+            "judged rates cannot be corrected; give it a threshold"
         )
     _known(rule.scorer, tuple(baseline.scorers), f"evals.gate '{rule.name}': the baseline lacks")
     margin = float(rule.no_worse_than or 0)

@@ -104,10 +104,12 @@ def _result(line: str, cases: Mapping[str, Case]) -> CaseResult:
     today = cases.get(case.id)
     if today is not None and today.question == case.question:
         case = today
-    attempt, error = row.get("attempt", 1), row.get("error", "")
-    if type(attempt) is not int or attempt < 1 or not isinstance(error, str):
+    attempt, failure = row.get("attempt", 1), row.get("error", "")
+    if type(attempt) is not int or attempt < 1 or not isinstance(failure, str):
         raise DocumentError("'attempt' must be a whole number from 1, 'error' a text")
-    return CaseResult(case, answer, _scores(row.get("scores", {})), answer.trace_id, error, attempt)
+    return CaseResult(
+        case, answer, _scores(row.get("scores", {})), answer.trace_id, failure, attempt
+    )
 
 
 def _scores(given: Any) -> tuple[Score, ...]:

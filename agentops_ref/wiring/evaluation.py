@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agentops_ref.records import Case
@@ -13,7 +15,18 @@ from agentops_ref.wiring.syncing import Syncing
 
 if TYPE_CHECKING:
     from agentops_ref.agents.chain import Agent
-    from agentops_ref.evals import EvalResult, Scorer
+    from agentops_ref.evals import EvalResult, Rescored, Scorer, ScoreTable, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """Outputs that were recorded: a run's, or a file of anybody's."""
+
+    name: str
+    path: Path
+    digests: Mapping[str, str] = field(default_factory=dict)
+    """Scorer → digest, where a run says it."""
+    run_id: str = ""
 
 
 class Evaluation(Agents, Syncing):
@@ -27,10 +40,10 @@ class Evaluation(Agents, Syncing):
         return select(cases, slices=slices or None, corpus_version=corpus_version)
 
     def scorers(self) -> list[Scorer]:
-        """Return the configured scorers."""
+        """Return the configured scorers; a factory that asks for ``chat`` gets the chat model."""
         from agentops_ref.evals import load_scorers
 
-        return load_scorers(self.config.evals.scorers)
+        return load_scorers(self.config.evals.scorers, {"chat": lambda: self.chat})
 
     def evaluate(
         self,
@@ -39,6 +52,7 @@ class Evaluation(Agents, Syncing):
         agent: Agent | None = None,
         run_name: str = "evaluation",
         progress: Progress | None = None,
+        repeat: int = 1,
     ) -> EvalResult:
         """Run the agent on the cases and score its answers, as one MLflow run.
 
@@ -61,7 +75,68 @@ class Evaluation(Agents, Syncing):
                 "retrieval": self.config.retrieval.model_dump_json(),
             },
             progress=progress and (lambda done, total, _: progress("evaluate", done, total)),
+            repeat=repeat,
         )
+
+    def recorded(self, name: str) -> Recorded:
+        """Find recorded outputs: a file, or those of a run by its id or its name (the newest)."""
+        from agentops_ref.evals.tracking import digests_of, find_run, outputs_of
+
+        path = Path(name)
+        if path.suffix == ".jsonl" or path.is_file():
+            return Recorded(path.stem, path)
+        run = find_run(self.tracer, name)
+        found = outputs_of(self.tracer, run)
+        return Recorded(str(run.info.run_name), found, digests_of(run), str(run.info.run_id))
+
+    def rescore(
+        self,
+        recorded: Recorded,
+        *,
+        run_name: str = "re-scored",
+        out: Path | None = None,
+        progress: Progress | None = None,
+    ) -> Rescored:
+        """Score recorded outputs with the configured scorers, as a run; no agent is asked."""
+        from agentops_ref.evals import rescore
+        from agentops_ref.evals.outputs import read_rows
+
+        return rescore(
+            read_rows(recorded.path, {case.id: case for case in self.cases()}),
+            self.scorers(),
+            tracer=self.tracer,
+            run_name=run_name,
+            params={"scored.from": recorded.run_id or recorded.path.name},
+            out=out,
+            progress=progress and (lambda done: progress("score", done, done)),
+        )
+
+    def scores(self, recorded: Recorded, *, again: bool = False) -> ScoreTable:
+        """Return the scores of recorded outputs.
+
+        A file without scores is scored with the configured scorers, and so is any with ``again``.
+        Nothing is logged.
+        """
+        from agentops_ref.evals import rescore
+        from agentops_ref.evals.loading import is_judge
+        from agentops_ref.evals.outputs import read_rows, scorers_of
+        from agentops_ref.evals.run import read_scores
+
+        configured = self.scorers()
+        found = scorers_of(recorded.path)
+        if again or not found:
+            rows = read_rows(recorded.path, {case.id: case for case in self.cases()})
+            return rescore(rows, configured, run_name=recorded.name).table
+        judged = [scorer.__name__ for scorer in configured if is_judge(scorer)]
+        digests = {name: recorded.digests.get(name, "") for name in found}
+        return read_scores(read_rows(recorded.path), recorded.name, digests, judged)
+
+    def gate(self, table: ScoreTable, baseline: ScoreTable | None = None) -> Verdict:
+        """Compare scores with the configured rules."""
+        from agentops_ref.evals import decide
+
+        settings = self.config.evals
+        return decide(settings.gate, table, baseline, level=settings.level)
 
     def verify_recordings(self, *, sample: int, seed: int, progress: Progress | None = None) -> Any:
         """Ask the live models a random sample of what is recorded; see `models.verify`.

@@ -182,8 +182,8 @@ def progress_bar(*, quiet: bool = False) -> Iterator[Progress]:
 def run(group: click.Group) -> None:
     """Run the command line; expected errors are one line on standard error, never a traceback.
 
-    Exit codes: 0 done, 1 an error that an operator or the data's owner can mend, 2 a wrong call
-    or configuration, 130 interrupted.
+    Exit codes: 0 done, 1 an error that an operator or the data's owner can mend, or a gate that
+    fails, 2 a wrong call or configuration, 3 a gate that is undecided, 130 interrupted.
     """
     try:
         ended = group.main(standalone_mode=False)
