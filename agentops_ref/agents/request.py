@@ -52,6 +52,8 @@ class Request:
     asked: str = ""
     """What the user said, word for word, in this conversation; a question that is handed on, or
     made to stand alone, may be a model's words."""
+    approved: bool = False
+    """Whether a person has let the question pass: guards that would ask one about it do not."""
     id: str = field(default_factory=lambda: uuid4().hex)
     kept: Kept = field(default_factory=Kept, compare=False)
     """Where an agent puts what it has, before it goes on."""
