@@ -11,7 +11,7 @@
 Imports neither agents nor ETL; MLflow, matplotlib, rich and numpy are imported where used.
 """
 
-from agentops_ref.evals.cases import cases_digest, check_cases, load_cases, select
+from agentops_ref.evals.cases import cases_digest, check_cases, load_cases, parse_cases, select
 from agentops_ref.evals.gate import Verdict, decide, verdict
 from agentops_ref.evals.loading import load_scorers, scorer_digest
 from agentops_ref.evals.matching import states
@@ -69,6 +69,7 @@ __all__ = [
     "mcnemar",
     "measure_retrieval",
     "paired_bootstrap",
+    "parse_cases",
     "pass_hat_k",
     "plot_comparisons",
     "plot_slices",
