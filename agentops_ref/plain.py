@@ -106,6 +106,8 @@ def case_of(row: Mapping[str, Any]) -> Case:
             if not listed:
                 raise DocumentError(f"'{name}' must be a list of texts, got {value!r:.60}")
             value = tuple(value)
+        if name == "arguments" and not isinstance(value, dict):
+            raise DocumentError(f"'{name}' must hold tool → arguments, got {value!r:.60}")
         given[name] = value
     for name in ("id", "question"):
         if not isinstance(given.get(name), str) or not given[name].strip():
