@@ -1,17 +1,20 @@
-"""Metrics of ragas as scorers; only those that ask no model.
+"""Metrics of ragas as scorers: one that asks no model, and those that ask the chat model.
 
 Taught in chapter 8. Named in YAML like any other scorer
-(``agentops_ref.evals.ragas_scorers:context_precision_by_id``); importing ragas costs seconds, so it
-happens at the first score.
+(``agentops_ref.evals.ragas_scorers:context_precision_by_id``; for a metric that asks a model,
+``{path: agentops_ref.evals.ragas_scorers:judged_metric, options: {metric: Faithfulness}}``).
+Importing ragas costs seconds, so it happens at the first score.
 """
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from math import isnan
 from typing import Any
 
-from agentops_ref.errors import MissingExtra
+from agentops_ref.errors import MissingExtra, ModelError, nearest
+from agentops_ref.evals.scorers import Scorer
 from agentops_ref.records import Answer, Case, Score
 
 
@@ -47,3 +50,65 @@ def _ragas() -> tuple[Any, Any]:
     except ImportError:
         raise MissingExtra("ragas", "eval") from None
     return SingleTurnSample, IDBasedContextPrecision()
+
+
+JUDGED = {
+    "Faithfulness": "faithfulness",
+    "LLMContextRecall": "context_recall",
+    "LLMContextPrecisionWithReference": "context_precision",
+    "FactualCorrectness": "factual_correctness",
+}
+"""Metrics that ask a model and need no embeddings → names of their scorers."""
+
+
+def judged_metric(metric: str, chat: Any) -> Scorer:
+    """Make a scorer of a ragas metric that asks a model several times for each answer.
+
+    Parameters
+    ----------
+    metric
+        One of `JUDGED`. Those that compare with a reference take the case's facts as it.
+    chat
+        A LangChain chat model; the wiring gives the configured one.
+
+    Raises
+    ------
+    ValueError
+        Another metric.
+    """
+    if metric not in JUDGED:
+        raise ValueError(f"no metric '{metric}' is adapted{nearest(metric, tuple(JUDGED))}")
+
+    def score(case: Case, answer: Answer) -> Score:
+        if answer.abstained or not answer.hits:
+            return Score(score.__name__, None, "abstained" if answer.abstained else "no excerpts")
+        if metric != "Faithfulness" and not case.facts:
+            return Score(score.__name__, None, "no facts expected")
+        value = _judge(metric, chat, case, answer)
+        if isnan(value):  # ragas says so where it found no statement, or could not read the model
+            raise ModelError(f"ragas' {metric} gave no number")
+        return Score(score.__name__, value, f"ragas {metric}")
+
+    score.__name__ = JUDGED[metric]
+    score.judged = True  # type: ignore[attr-defined]
+    return score
+
+
+def _judge(metric: str, chat: Any, case: Case, answer: Answer) -> float:
+    import warnings
+
+    sample_type, _ = _ragas()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # ragas' own wrapper for LangChain
+        import ragas.metrics as metrics
+        from ragas.llms import LangchainLLMWrapper
+
+        judge = getattr(metrics, metric)(llm=LangchainLLMWrapper(chat))
+    sample = sample_type(
+        user_input=case.question,
+        response=answer.text,
+        retrieved_contexts=[hit.chunk.text for hit in answer.hits],
+        reference="; ".join(case.facts),
+    )
+    with ThreadPoolExecutor(1) as pool:
+        return float(pool.submit(judge.single_turn_score, sample).result())
