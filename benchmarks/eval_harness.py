@@ -1,4 +1,4 @@
-"""An evaluation of 1,000 rows against bare ``mlflow.genai.evaluate``: what the harness itself costs.
+"""1,000 rows against bare ``mlflow.genai.evaluate``: what an evaluation itself costs.
 
 The system under test answers at once, and the scorers are code: the package's own, and the same
 functions behind MLflow's ``@scorer``. Both write to a SQLite store of their own: a trace a row with
