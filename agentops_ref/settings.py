@@ -561,6 +561,7 @@ class TrackingConfig(_Section):
     uri: str
     experiment: str
     mask: Literal["none", "patterns", "presidio"]
+    seconds: float = Field(gt=0)
 
 
 class EvalsConfig(_Section):
