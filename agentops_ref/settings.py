@@ -562,6 +562,7 @@ class TrackingConfig(_Section):
     uri: str
     experiment: str
     mask: Literal["none", "patterns", "presidio"]
+    seconds: float = Field(gt=0)
 
 
 class Settings(_Section):

@@ -29,8 +29,6 @@ from agentops_ref.records import Usage
 from agentops_ref.secret import scrub
 
 log = logging.getLogger(__name__)
-PATIENCE = 3.0
-"""Seconds that a request waits for the store: to connect, and at its end for its spans."""
 PAUSE = 30.0
 """Seconds without traces, after the store let somebody wait longer than that."""
 
@@ -146,11 +144,18 @@ class _MlflowSpan:
 class MlflowTracer:
     """Writes traces to an MLflow tracking store; connects on the first span.
 
-    What `mask` leaves of inputs and outputs is all that is written, and all that is exported.
+    Parameters
+    ----------
+    mask
+        What it leaves of inputs and outputs is all that is written, and all that is exported.
+    patience
+        Seconds that a request waits for the store: to connect, and at its end for its spans.
     """
 
-    def __init__(self, uri: str, experiment: str, *, mask: Mask = _as_it_is) -> None:
-        self.uri, self.experiment, self.mask = uri, experiment, mask
+    def __init__(
+        self, uri: str, experiment: str, *, mask: Mask = _as_it_is, patience: float = 3.0
+    ) -> None:
+        self.uri, self.experiment, self.mask, self.patience = uri, experiment, mask, patience
         self._connected = False
         self._connecting, self._off_until = threading.Lock(), 0.0
 
@@ -208,8 +213,8 @@ class MlflowTracer:
             _WRITER.reset(within)
             ended = made.ended if made and made.ended else time.time_ns()
             writer.give(partial(copy_context().run, end, end_time_ns=ended))
-            if outermost and not self._off() and not writer.wait(PATIENCE):
-                self._pause(f"it took more than {PATIENCE:g} s to write")
+            if outermost and not self._off() and not writer.wait(self.patience):
+                self._pause(f"it took more than {self.patience:g} s to write")
 
     def headers(self) -> Mapping[str, str]:
         mlflow = self._ready()
@@ -236,9 +241,9 @@ class MlflowTracer:
 
         thread = threading.Thread(target=connect, name="agentops tracking", daemon=True)
         thread.start()
-        thread.join(PATIENCE)
+        thread.join(self.patience)
         if thread.is_alive() or failed:
-            self._pause(reason(failed[0]) if failed else f"no answer within {PATIENCE:g} s")
+            self._pause(reason(failed[0]) if failed else f"no answer within {self.patience:g} s")
             return None
         return mlflow
 

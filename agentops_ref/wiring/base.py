@@ -28,7 +28,8 @@ class Base:
         uri, prefix = self.config.tracking.uri, "sqlite:///"
         if uri.startswith(prefix):
             uri = f"{prefix}{self.config.path(uri.removeprefix(prefix))}"
-        return MlflowTracer(uri, self.config.tracking.experiment, mask=self.mask)
+        tracking = self.config.tracking
+        return MlflowTracer(uri, tracking.experiment, mask=self.mask, patience=tracking.seconds)
 
     @cached_property
     def masker(self) -> Masker | None:

@@ -91,13 +91,13 @@ def endpoint_urls(app: Agents) -> dict[str, str]:
 
 
 def _all(app: Agents, agent: Callable[[str], Agent]) -> list[Specialist]:
-    from agentops_ref.agents.auth import Guarded
+    from agentops_ref.agents.auth import RoleGated
     from agentops_ref.agents.specialists import Specialist
 
     def guarded(name: str) -> Agent:
         if app.permissions is None:
             return agent(name)
-        return Guarded(agent(name), name, app.permissions)
+        return RoleGated(agent(name), name, app.permissions)
 
     wanted = app.config.agent.specialists
     return [Specialist(name, s.purpose, guarded(name), s.seconds) for name, s in wanted.items()]

@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from agentops_ref.apps.cli import cli
-from agentops_ref.apps.cli.common import run
+from tests.apps.conftest import Agentops
 
-Agentops = Callable[..., tuple[int, str, str]]
 PAY = ("tools", "call", "pay", "--args", '{"euros": 500}', "--tenant", "torvik", "--user", "bo")
 
 
 @pytest.fixture
-def agentops(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Agentops:
+def agentops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, called: Agentops) -> Agentops:
     (tmp_path / "config").mkdir()
     (tmp_path / "config" / "base.yaml").write_text(
         "models: {mode: scripted}\n"
@@ -43,18 +37,7 @@ def agentops(
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("COLUMNS", "80")
 
-    def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["agentops", *arguments])
-        capsys.readouterr()
-        code = 0
-        try:
-            run(cli)
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return call
+    return called
 
 
 def waiting(agentops: Agentops) -> str:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from agentops_ref.agents.memory import FactSource, fact_store, new_fact, open_database
-from agentops_ref.apps.cli import cli
-from agentops_ref.apps.cli.common import run
 from agentops_ref.testing import HashEmbeddings
+from tests.apps.conftest import Agentops
 
-Agentops = Callable[..., tuple[int, str, str]]
 WHO = "customer C1001"
 
 
@@ -47,24 +44,11 @@ def project(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def agentops(
-    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Agentops:
+def agentops(project: Path, monkeypatch: pytest.MonkeyPatch, called: Agentops) -> Agentops:
     monkeypatch.chdir(project)
     monkeypatch.setenv("COLUMNS", "200")
 
-    def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["agentops", *arguments])
-        capsys.readouterr()
-        code = 0
-        try:
-            run(cli)
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return call
+    return called
 
 
 def facts(agentops: Agentops, *more: str) -> list[dict[str, str]]:

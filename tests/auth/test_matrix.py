@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
-from agentops_ref.agents.auth import Guarded, Permissions
+from agentops_ref.agents.auth import Permissions, RoleGated
 from agentops_ref.agents.identity import Identity
 from agentops_ref.agents.request import Request
 from agentops_ref.agents.tools import Caller, Registry
@@ -230,7 +230,7 @@ def test_every_agent_for_every_role(app: App) -> None:
 
     expected = []
     for name, role in everybody():
-        guarded = Guarded(agent, name, permissions)
+        guarded = RoleGated(agent, name, permissions)
         request = Request().of(identity("torvik", role))
         if listed(ROLES.get(role, {"agents": []})["agents"], name):
             expected.append(f"{name} {role}")

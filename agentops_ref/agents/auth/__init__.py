@@ -7,7 +7,7 @@ token → Verifier → Identity → Request → Caller → Registry (agent's too
 """
 
 from agentops_ref.agents.auth.keys import Keys
-from agentops_ref.agents.auth.roles import Guarded, Permissions
+from agentops_ref.agents.auth.roles import Permissions, RoleGated
 from agentops_ref.agents.auth.tokens import Refusal, TokenRefused, Verifier, claims_of
 
-__all__ = ["Guarded", "Keys", "Permissions", "Refusal", "TokenRefused", "Verifier", "claims_of"]
+__all__ = ["Keys", "Permissions", "Refusal", "RoleGated", "TokenRefused", "Verifier", "claims_of"]

@@ -48,7 +48,7 @@ class Permissions:
             raise AccessError(f"{identity.subject} ({roles}) may not ask {agent}")
 
 
-class Guarded:
+class RoleGated:
     """An agent that answers those only whose roles open it."""
 
     def __init__(self, agent: Agent, name: str, permissions: Permissions) -> None:

@@ -39,7 +39,7 @@ from agentops_ref.agents.tools.spec import (
     cut,
     told,
 )
-from agentops_ref.errors import AgentOpsError, DeveloperError, OperatorError, nearest
+from agentops_ref.errors import AgentOpsError, DeveloperError, OperatorError, nearest, reason
 from agentops_ref.secret import scrub
 from agentops_ref.tracing import NoTracer, Tracer
 
@@ -141,8 +141,8 @@ class Registry:
             found = source.tools()
         except Exception as error:  # whatever a server or a library raises, the others go on
             self._sources[source.name] = source
-            self.absent[source.name] = _reason(error)
-            log.warning("tools of %s are not there: %s", source.name, _reason(error))
+            self.absent[source.name] = reason(error)
+            log.warning("tools of %s are not there: %s", source.name, reason(error))
             return
         self._sources.pop(source.name, None)
         self.absent.pop(source.name, None)
@@ -282,7 +282,7 @@ class Registry:
             except _Impossible as error:
                 return error.outcome
             except Exception as error:
-                return _Outcome("failed", f"nothing was done: {_reason(error)}")
+                return _Outcome("failed", f"nothing was done: {reason(error)}")
 
         asked = _waited(tool.spec, limits, ask)
         return None if asked.status == "ok" else asked
@@ -342,7 +342,7 @@ class Registry:
         try:
             self._audit(_record(at, spec.name, spec.version, caller, arguments, begun))
         except Exception as error:
-            return _Outcome("failed", f"{spec.name} was not called: {_reason(error)}")
+            return _Outcome("failed", f"{spec.name} was not called: {reason(error)}")
         return None
 
 
@@ -394,7 +394,7 @@ def _judge(arguments: Any, validator: Any) -> str:
     try:
         return wrong(arguments, validator)
     except Exception as error:  # a reference to nowhere, a pattern that is none
-        return f"these arguments cannot be judged: {_reason(error)}"
+        return f"these arguments cannot be judged: {reason(error)}"
 
 
 def _performed(
@@ -409,9 +409,9 @@ def _performed(
     except WrongArguments as error:
         return _Outcome("invalid", f"{name}: {error}")
     except TimeoutError as error:
-        return _Outcome("timeout", f"{name}: {_reason(error)}")
+        return _Outcome("timeout", f"{name}: {reason(error)}")
     except BaseException as error:  # SystemExit and a cancelled task too: a tool ends no request
-        return _Outcome("failed", f"the tool failed: {_reason(error)}")
+        return _Outcome("failed", f"the tool failed: {reason(error)}")
 
 
 def _waited(spec: ToolSpec, limits: Limits, step: Callable[[], _Outcome]) -> _Outcome:
@@ -426,7 +426,7 @@ def _waited(spec: ToolSpec, limits: Limits, step: Callable[[], _Outcome]) -> _Ou
     except CancelledError:
         return _Outcome("limited", f"{spec.name} was not called: call it again")
     except RuntimeError as error:  # no more threads
-        return _Outcome("limited", f"{spec.name}: {_reason(error)}")
+        return _Outcome("limited", f"{spec.name}: {reason(error)}")
 
 
 def _unsure(spec: ToolSpec, outcome: _Outcome) -> _Outcome:
@@ -434,17 +434,6 @@ def _unsure(spec: ToolSpec, outcome: _Outcome) -> _Outcome:
     if outcome.status != "timeout" or spec.effect == "read":
         return outcome
     return outcome._replace(text=f"{outcome.text}; it may have been done all the same")
-
-
-def _reason(error: BaseException) -> str:
-    """Return an error in one line: ours as they are written, others with their type."""
-    try:
-        text = " ".join(str(error).split())[:300]
-    except Exception:
-        text = ""
-    if isinstance(error, AgentOpsError) and text:
-        return text
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def _name(spec: Mapping[str, Any]) -> str:

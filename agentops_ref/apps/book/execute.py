@@ -92,6 +92,7 @@ def kernel_environment(layout: Layout, name: str, *, base: Mapping[str, str]) ->
     return {
         **base,
         "AGENTOPS__PATHS__STATE": str(layout.state_of(name)),
+        "AGENTOPS__TRACKING__SECONDS": "120",  # cells look at traces, however busy the machine is
         ANSWERS: str(answers_of(layout, name)),
         "JUPYTER_DATA_DIR": str(jupyter / "data"),
         "JUPYTER_CONFIG_DIR": str(jupyter / "config"),
