@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-
-from agentops_ref.apps.cli import cli
-from agentops_ref.apps.cli.common import run
 
 Agentops = Callable[..., tuple[int, str, str]]
 CASES = """cases:
@@ -33,9 +30,8 @@ evals:
 
 
 @pytest.fixture
-def agentops(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Agentops:
+def agentops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, called: Agentops) -> Agentops:
+    """Calls `agentops eval` in a project of one document and two cases."""
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs/torque.md").write_text("# Torque\n\nThe flare nut takes 18 Nm.\n")
     (tmp_path / "config").mkdir()
@@ -43,19 +39,7 @@ def agentops(
     (tmp_path / "cases.yaml").write_text(CASES)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "80")
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["agentops", "eval", *arguments])
-        capsys.readouterr()
-        code = 0
-        try:
-            run(cli)
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return call
+    return partial(called, "eval")
 
 
 def outputs(path: Path, passed: int, of: int) -> str:
