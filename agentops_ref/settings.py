@@ -563,8 +563,15 @@ class TrackingConfig(_Section):
     mask: Literal["none", "patterns", "presidio"]
 
 
+class DatasetsConfig(_Section):
+    files: dict[str, Path] = Field(min_length=1)
+    near_duplicate: float = Field(gt=0, le=1)
+    superseding: list[str]
+
+
 class EvalsConfig(_Section):
     cases: Path
+    datasets: DatasetsConfig
     scorers: list[str]
     gate: dict[str, float]
     level: float = Field(gt=0, lt=1)
