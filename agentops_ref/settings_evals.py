@@ -64,8 +64,15 @@ class GateRule(_Section):
         return f"{where}cases"
 
 
+class DatasetsConfig(_Section):
+    files: dict[str, Path] = Field(min_length=1)
+    near_duplicate: float = Field(gt=0, le=1)
+    superseding: list[str]
+
+
 class EvalsConfig(_Section):
     cases: Path
+    datasets: DatasetsConfig
     scorers: list[str | ScorerConfig] = Field(min_length=1)
     gate: list[GateRule] = Field(min_length=1)
     level: float = Field(gt=0, lt=1)

@@ -12,6 +12,7 @@ from agentops_ref.apps.cli import (
     chat,
     config,
     corpus,
+    dataset,
     doctor,
     evals,
     guards,
@@ -52,7 +53,7 @@ for group in (
     cli.add_command(group)
 for group in (guards.guard, guards.redteam):
     cli.add_command(group)
-for group in (evals.evaluation, models.models, record.record, config.config):
+for group in (evals.evaluation, dataset.dataset, models.models, record.record, config.config):
     cli.add_command(group)
 
 
