@@ -68,7 +68,8 @@ def test_gate_exit_codes(
     agentops: Agentops, tmp_path: Path, passed: int, code: int, outcome: str
 ) -> None:
     file = outputs(tmp_path / "new.jsonl", passed, 100)
-    found, out, _ = agentops("gate", file, "--json", *ONLY_SHARE)
+    found, out, err = agentops("gate", file, "--json", *ONLY_SHARE)
+    assert out, err
     assert (found, json.loads(out)["outcome"]) == (code, outcome)
 
 
