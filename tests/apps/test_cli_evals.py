@@ -12,8 +12,8 @@ import pytest
 
 Agentops = Callable[..., tuple[int, str, str]]
 CASES = """cases:
-- {id: torque, question: What torque for the flare nut?, facts: [18 Nm], sources: [torque.md], slice: value}
-- {id: filter, question: How often is the filter cleaned?, facts: [3 months], sources: [f.md], slice: care}
+- {id: torque, question: "What torque for the flare nut?", facts: [18 Nm], sources: [torque.md], slice: value}
+- {id: filter, question: "How often is the filter cleaned?", facts: [3 months], sources: [f.md], slice: care}
 """  # noqa: E501
 BASE = """models: {mode: scripted}
 paths: {state: state, cache: cache}
