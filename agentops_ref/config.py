@@ -33,7 +33,6 @@ from agentops_ref.settings import (
     AgentConfig,
     ApprovalsConfig,
     EtlConfig,
-    EvalsConfig,
     MemoryConfig,
     ModelsConfig,
     PathsConfig,
@@ -43,6 +42,7 @@ from agentops_ref.settings import (
     TrackingConfig,
 )
 from agentops_ref.settings_auth import AuthConfig
+from agentops_ref.settings_evals import EvalsConfig
 from agentops_ref.settings_guards import GuardsConfig
 
 PREFIX = "AGENTOPS__"

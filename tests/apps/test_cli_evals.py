@@ -12,8 +12,8 @@ import pytest
 
 Agentops = Callable[..., tuple[int, str, str]]
 CASES = """cases:
-- {id: torque, question: What torque for the flare nut?, facts: [18 Nm], sources: [torque.md], slice: value}
-- {id: filter, question: How often is the filter cleaned?, facts: [3 months], sources: [f.md], slice: care}
+- {id: torque, question: "What torque for the flare nut?", facts: [18 Nm], sources: [torque.md], slice: value}
+- {id: filter, question: "How often is the filter cleaned?", facts: [3 months], sources: [f.md], slice: care}
 """  # noqa: E501
 BASE = """models: {mode: scripted}
 paths: {state: state, cache: cache}
@@ -68,7 +68,8 @@ def test_gate_exit_codes(
     agentops: Agentops, tmp_path: Path, passed: int, code: int, outcome: str
 ) -> None:
     file = outputs(tmp_path / "new.jsonl", passed, 100)
-    found, out, _ = agentops("gate", file, "--json", *ONLY_SHARE)
+    found, out, err = agentops("gate", file, "--json", *ONLY_SHARE)
+    assert out, err
     assert (found, json.loads(out)["outcome"]) == (code, outcome)
 
 
