@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 
 class _Section(BaseModel):
@@ -65,9 +66,21 @@ class GateRule(_Section):
 
 
 class DatasetsConfig(_Section):
-    files: dict[str, Path] = Field(min_length=1)
+    files: list[Path] = Field(min_length=1)
     near_duplicate: float = Field(gt=0, le=1)
     superseding: list[str]
+
+    @field_validator("files")
+    @classmethod
+    def _names_differ(cls, files: list[Path]) -> list[Path]:
+        names = [file.stem for file in files]
+        for name in names:
+            if names.count(name) > 1 or not re.fullmatch(r"[\w-]+", name):
+                raise ValueError(
+                    f"a dataset is called as its file without the ending: '{name}' must be "
+                    "letters, digits, _ and -, and no other file's name"
+                )
+        return files
 
 
 class EvalsConfig(_Section):

@@ -20,18 +20,23 @@ class Datasets(Evaluation):
 
     def dataset_file(self, name: str | None = None) -> tuple[str, Path]:
         """Return a dataset's name and file; None is the first one of the configuration."""
-        files = self.config.evals.datasets.files
+        files = self.dataset_files
         name = name or next(iter(files))
         if name not in files:
             raise ConfigError(f"no dataset '{name}'{nearest(name, list(files))}")
-        return name, self.config.path(files[name])
+        return name, files[name]
+
+    @property
+    def dataset_files(self) -> dict[str, Path]:
+        """Name → file of each configured dataset."""
+        return {file.stem: self.config.path(file) for file in self.config.evals.datasets.files}
 
     def dataset(self, reference: str | None = None) -> Version:
         """Read a version: a dataset's name, a file, ``REV:PATH`` of git, or an MLflow id."""
         from agentops_ref.evals.cases import load_cases
         from agentops_ref.evals.datasets import Version, fetch, read_version
 
-        if reference is None or reference in self.config.evals.datasets.files:
+        if reference is None or reference in self.dataset_files:
             name, path = self.dataset_file(reference)
             return Version(name, tuple(load_cases(path)))
         if reference.startswith("d-") and not self.config.path(reference).is_file():
@@ -58,8 +63,7 @@ class Datasets(Evaluation):
         """
         from agentops_ref.evals.datasets import across_splits, near_duplicates
 
-        every = {case: None for name in self.config.evals.datasets.files
-                 for case in self.dataset(name).cases}  # fmt: skip
+        every = {case: None for name in self.dataset_files for case in self.dataset(name).cases}
         every.update(dict.fromkeys(cases))
         return across_splits(near_duplicates(every, self.config.evals.datasets.near_duplicate))
 

@@ -135,11 +135,26 @@ def shipped(repo_root: Path) -> list[Case]:
 
 def test_the_set_is_large_and_varied_enough(shipped: list[Case]) -> None:
     sizes = Counter(case.slice for case in shipped)
-    assert sum(sizes.values()) >= 72
+    first = {case.question for case in shipped if case.corpus_version == 1}
+    assert len(first) >= 150
     assert sizes["unanswerable"] >= 12
-    assert min(sizes.values()) >= 4
-    assert len({case.question for case in shipped}) >= 0.85 * len(shipped)
-    assert max(len(case.question.split()) for case in shipped) <= 30
+    assert min(sizes.values()) >= 6
+    words = {case.id: len(case.question.split()) for case in shipped}
+    long = {case.id for case in shipped if case.slice == "long-story"}
+    assert max(n for name, n in words.items() if name not in long) <= 30
+    assert min(words[name] for name in long) >= 60
+
+
+def test_a_third_is_for_gates_alone_in_every_slice(shipped: list[Case]) -> None:
+    test = [case for case in shipped if case.split == "test"]
+    assert 0.28 <= len(test) / len(shipped) <= 0.38
+    sizes = Counter(case.slice for case in shipped)
+    for name, n in Counter(case.slice for case in test).items():
+        assert 0.2 <= n / sizes[name] <= 0.45, name
+    assert {case.slice for case in test} == set(sizes)
+    # Versions of one question are on one side.
+    sides = {(case.question, case.split) for case in shipped}
+    assert len(sides) == len({case.question for case in shipped})
 
 
 def test_changed_cases_come_in_pairs(shipped: list[Case]) -> None:

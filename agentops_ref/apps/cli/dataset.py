@@ -45,7 +45,7 @@ def listing(
     app = session.app()
     rows = [
         _row(app, name, against, corpus_version, strict=stale or against is not None)
-        for name in app.config.evals.datasets.files
+        for name in app.dataset_files
     ]
     if as_json:
         print_json(rows)
@@ -58,6 +58,7 @@ def listing(
 def _row(
     app: App, name: str, against: int | None, corpus_version: int, *, strict: bool
 ) -> dict[str, Any]:
+    _, path = app.dataset_file(name)
     version = app.dataset(name)
     cases = [case for case in version.live if case.corpus_version == corpus_version]
     try:
@@ -71,7 +72,7 @@ def _row(
     held = app.published_datasets(name)
     return {
         "name": name,
-        "file": str(app.config.evals.datasets.files[name]),
+        "file": str(path),
         "cases": len(version.live),
         "retired": len(version.cases) - len(version.live),
         "slices": version.counts("slice"),

@@ -117,7 +117,10 @@ def _words(question: str) -> frozenset[str]:
 
 
 def _shingles(question: str) -> frozenset[str]:
-    text = f" {' '.join(_WORD.findall(question.lower()))} "
+    words = _WORD.findall(question.lower())
+    if not words:
+        return frozenset()
+    text = f" {' '.join(words)} "
     return frozenset(text[at : at + _SHINGLE] for at in range(max(1, len(text) - _SHINGLE + 1)))
 
 

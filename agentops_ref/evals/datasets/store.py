@@ -62,7 +62,7 @@ def published(tracer: MlflowTracer, name: str) -> list[Published]:
 
     mlflow = tracer.connect()
     found = mlflow.genai.datasets.search_datasets(
-        filter_string=f"tags.`agentops.dataset` = '{name}'", order_by=["created_time DESC"]
+        filter_string=f"tags.agentops.dataset = '{name}'", order_by=["created_time DESC"]
     )
     return [
         Published(
@@ -119,7 +119,9 @@ def _record(case: Case) -> dict[str, Any]:
 def _case(inputs: Mapping[str, Any], expected: Mapping[str, Any], tags: Mapping[str, Any]) -> Case:
     lists = {field.name for field in fields(Case) if str(field.type).startswith("tuple")}
     told = expected["expected"]
-    values = {key: tuple(told[key]) if key in lists else told[key] for key in _EXPECTED}
-    about = {key: tags[key] for key in _ABOUT}
+    values: dict[str, Any] = {
+        key: tuple(told[key]) if key in lists else told[key] for key in _EXPECTED
+    }
+    about: dict[str, Any] = {key: tags[key] for key in _ABOUT}
     about["corpus_version"] = int(about["corpus_version"])
     return Case(inputs["case"], inputs["question"], **values, **about)
