@@ -75,7 +75,7 @@ def test_gate_exit_codes(
 
 def test_gate_with_a_baseline(agentops: Agentops, tmp_path: Path) -> None:
     old = outputs(tmp_path / "old.jsonl", 90, 100)
-    new = outputs(tmp_path / "new.jsonl", 70, 100)
+    new = outputs(tmp_path / "new.jsonl", 65, 100)
     code, _, err = agentops("gate", new)
     assert code == 2
     assert "needs a baseline: give --baseline" in err
