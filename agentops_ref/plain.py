@@ -139,7 +139,7 @@ def _made(kind: type[T], data: Any, where: str, /, **defaults: Any) -> T:
     """Make a record of a mapping whose keys are its fields, with values of their types."""
     if not isinstance(data, Mapping):
         raise DocumentError(f"'{where}' must hold mappings, got {data!r:.60}")
-    at, types = f"{where}." if where else "", _kinds(kind)
+    at, types = f"{where}." if where else "", _kinds(cast(Hashable, kind))
     for name, value in data.items():
         if name not in types:
             raise DocumentError(f"unknown key '{at}{name}'{nearest(str(name), tuple(types))}")
@@ -162,7 +162,7 @@ def _flat(record: Any) -> dict[str, Any]:
     """Field → value, without what has its default."""
     return {
         name: value
-        for name, default in _defaults(type(record))
+        for name, default in _defaults(cast(Hashable, type(record)))
         if (value := getattr(record, name)) != default
     }
 

@@ -56,8 +56,8 @@ def read_trace(trace: Any) -> Traced:
             answer = answer_of({key: said[key] for key in said if key != "error"})
         except DocumentError as error:
             raise DocumentError(f"trace {trace.info.trace_id}: {error}") from None
-        error = said.get("error") or (answer.problem if answer.abstained else "")
-        return Traced(case, answer, str(error))
+        failed = said.get("error") or (answer.problem if answer.abstained else "")
+        return Traced(case, answer, str(failed))
     raise DocumentError(
         f"trace {trace.info.trace_id}: no span has a 'question' as input and an answer as output; "
         "is it of an agent of this package?"
