@@ -16,6 +16,7 @@ from agentops_ref.apps.cli import (
     evals,
     guards,
     ingest,
+    judges,
     memory,
     models,
     record,
@@ -52,7 +53,7 @@ for group in (
     cli.add_command(group)
 for group in (guards.guard, guards.redteam):
     cli.add_command(group)
-for group in (evals.evaluation, models.models, record.record, config.config):
+for group in (evals.evaluation, judges.judge, models.models, record.record, config.config):
     cli.add_command(group)
 
 
