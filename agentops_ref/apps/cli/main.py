@@ -17,6 +17,7 @@ from agentops_ref.apps.cli import (
     evals,
     guards,
     ingest,
+    judges,
     memory,
     models,
     record,
@@ -53,7 +54,9 @@ for group in (
     cli.add_command(group)
 for group in (guards.guard, guards.redteam):
     cli.add_command(group)
-for group in (evals.evaluation, dataset.dataset, models.models, record.record, config.config):
+for group in (evals.evaluation, dataset.dataset, judges.judge, models.models):
+    cli.add_command(group)
+for group in (record.record, config.config):
     cli.add_command(group)
 
 
