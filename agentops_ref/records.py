@@ -12,6 +12,8 @@ from typing import Any, Literal, NamedTuple
 
 ElementKind = Literal["title", "text", "list", "table", "figure", "caption"]
 ChangeKind = Literal["create", "update", "delete", "keep"]
+CaseOrigin = Literal["written", "synthetic", "trace", "incident"]
+CaseSplit = Literal["dev", "test"]
 PageBox = tuple[float, float, float, float]
 """(left, top, right, bottom) as shares 0..1 of a page's width and height, from its top left."""
 
@@ -323,6 +325,19 @@ class Case:
     """The group it is reported under: fault-code, procedure, warranty, changed, unanswerable."""
     corpus_version: int = 1
     """Version of the running case's corpus for which the expectations hold."""
+    tools: tuple[str, ...] = ()
+    """Tools that a right trajectory calls, in this order; empty where any way will do."""
+    arguments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, hash=False)
+    """Tool (one of ``tools``) → arguments that a right call of it holds; it may hold others."""
+    origin: CaseOrigin = "written"
+    """Where the case comes from: a person, a model, a trace of use, an incident."""
+    origin_note: str = ""
+    """What the origin is: the trace's id, the incident, who validated a synthetic case."""
+    split: CaseSplit = "dev"
+    """``dev`` is for looking at, case by case, while prompts and settings are tuned. ``test`` is
+    for a gate alone, which sees its scores: once tuned on, it no longer says what is to come."""
+    retired: str = ""
+    """Why and when the case was retired, else empty. It is no longer run and keeps its history."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@
 Imports neither agents nor ETL; MLflow, matplotlib, rich and numpy are imported where used.
 """
 
-from agentops_ref.evals.cases import cases_digest, check_cases, load_cases, select
+from agentops_ref.evals.cases import cases_digest, check_cases, load_cases, parse_cases, select
 from agentops_ref.evals.gate import Verdict, verdict
 from agentops_ref.evals.matching import states
 from agentops_ref.evals.plots import plot_comparisons, plot_slices
@@ -64,6 +64,7 @@ __all__ = [
     "mcnemar",
     "measure_retrieval",
     "paired_bootstrap",
+    "parse_cases",
     "pass_hat_k",
     "plot_comparisons",
     "plot_slices",

@@ -10,14 +10,23 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from agentops_ref.errors import ConfigError, nearest
 from agentops_ref.evals.matching import states
-from agentops_ref.records import Case
+from agentops_ref.records import Case, CaseOrigin, CaseSplit
 
 _KEYS = {field.name: field.type for field in fields(Case)}
-_LISTS = ("facts", "forbidden", "sources")
+_LISTS = ("facts", "forbidden", "sources", "tools")
+_TEXTS = ("origin_note", "retired")
+_CHOICES: Mapping[str, tuple[str, ...]] = {
+    "origin": get_args(CaseOrigin),
+    "split": get_args(CaseSplit),
+}
+_NOT_ASKED = ("origin", "origin_note", "split", "retired")
+"""Bookkeeping: a run of the same questions and expectations is the same run."""
+_LATER = ("tools", "arguments")
+"""Came after runs were kept; where a case has none, its digest is what it was."""
 
 
 def load_cases(path: Path) -> list[Case]:
@@ -27,14 +36,24 @@ def load_cases(path: Path) -> list[Case]:
     ------
     ConfigError
         Missing or malformed file, unknown key, duplicate id, wrong type, a case that can be
-        answered but has no facts or no sources; names the file, the case and the nearest key.
+        answered but has no facts or no sources (nor tools), one that nobody wrote and whose
+        origin is not noted; names the file, the case and the nearest key.
     """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(f"evaluation cases not found: {path}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not UTF-8: {error.reason} at byte {error.start}") from None
+    return parse_cases(text, str(path))
+
+
+def parse_cases(text: str, path: str) -> list[Case]:
+    """Read cases from YAML text as `load_cases` does; ``path`` names it in the errors."""
     import yaml
 
     try:
-        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"evaluation cases not found: {path}") from None
+        loaded = yaml.safe_load(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
@@ -57,8 +76,13 @@ def select(
     slices: Sequence[str] | None = None,
     corpus_version: int | None = None,
     ids: Sequence[str] | None = None,
+    split: CaseSplit | None = None,
+    retired: bool = False,
 ) -> list[Case]:
-    """Return the cases of these slices, this corpus version and these ids; None means all."""
+    """Return the cases of these slices, this corpus version, these ids and this split.
+
+    None means all; retired cases are left out unless they are asked for.
+    """
     listed = list(cases)
     for name, wanted, known in (
         ("slice", slices, [case.slice for case in listed]),
@@ -73,13 +97,27 @@ def select(
         if (slices is None or case.slice in slices)
         and (corpus_version is None or case.corpus_version == corpus_version)
         and (ids is None or case.id in ids)
+        and (split is None or case.split == split)
+        and (retired or not case.retired)
     ]
 
 
 def cases_digest(cases: Iterable[Case]) -> str:
-    """Hash of the cases and their expectations: 12 hex digits; their order does not matter."""
-    rows = sorted(json.dumps(asdict(case), sort_keys=True) for case in cases)
+    """Hash of the questions and their expectations: 12 hex digits; their order does not matter.
+
+    Two runs with one digest were asked the same and judged by the same. Where a case comes from
+    and which split it is in do not count.
+    """
+    rows = sorted(json.dumps(_asked(case), sort_keys=True) for case in cases)
     return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:12]
+
+
+def _asked(case: Case) -> dict[str, Any]:
+    return {
+        key: value
+        for key, value in asdict(case).items()
+        if key not in _NOT_ASKED and (value or key not in _LATER)
+    }
 
 
 def check_cases(cases: Iterable[Case], corpus_dir: Path) -> list[str]:
@@ -122,14 +160,46 @@ def _case(row: Any, where: str) -> Case:
         raise ConfigError(f"{where}: 'abstain' must be true or false")
     if type(row.get("corpus_version", 1)) is not int:
         raise ConfigError(f"{where}: 'corpus_version' must be a whole number")
+    for key in _TEXTS:
+        if not isinstance(row.get(key, ""), str):
+            raise ConfigError(f"{where}: '{key}' must be a text (quote dates and numbers)")
+    for key, known in _CHOICES.items():
+        if key in row and row[key] not in known:
+            raise ConfigError(f"{where}: '{key}' must be one of {', '.join(known)}: {row[key]!r}")
+    _check_arguments(row.get("arguments", {}), row.get("tools", []), where)
     values: dict[str, Any] = {k: tuple(v) if k in _LISTS else v for k, v in row.items()}
     case = Case(**values)
     if case.abstain and case.facts:
         raise ConfigError(f"{where}: 'abstain' and 'facts' exclude each other")
-    if not case.abstain and not (case.facts and case.sources):
+    told = (case.facts and case.sources) or (case.tools and not case.facts)
+    if not case.abstain and not told:
         lacking = "facts" if not case.facts else "sources"
         raise ConfigError(f"{where}: can be answered, so it needs '{lacking}' (or abstain: true)")
+    if case.origin != "written" and not case.origin_note.strip():
+        needed = {
+            "synthetic": "who validated it against which document; nobody else's word will do",
+            "trace": "the trace's id",
+            "incident": "which incident",
+        }[case.origin]
+        raise ConfigError(f"{where}: origin '{case.origin}' needs an 'origin_note': {needed}")
     return case
+
+
+def _check_arguments(arguments: Any, tools: Sequence[str], where: str) -> None:
+    if not isinstance(arguments, dict) or not all(
+        isinstance(tool, str) and isinstance(held, dict) and all(isinstance(k, str) for k in held)
+        for tool, held in arguments.items()
+    ):
+        raise ConfigError(f"{where}: 'arguments' must map a tool's name to its arguments")
+    for tool, held in arguments.items():
+        if tool not in tools:
+            raise ConfigError(f"{where}: 'arguments' of '{tool}', which is not among its 'tools'")
+        try:
+            json.dumps(held, allow_nan=False)
+        except (TypeError, ValueError):
+            raise ConfigError(
+                f"{where}: 'arguments' of '{tool}' must be what JSON holds (quote dates)"
+            ) from None
 
 
 def _problems(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from agentops_ref.records import Case
+from agentops_ref.records import Case, CaseSplit
 from agentops_ref.wiring.agents import Agents, kind_of
 from agentops_ref.wiring.base import Progress
 from agentops_ref.wiring.models import TOOL_STEP
@@ -19,12 +19,18 @@ if TYPE_CHECKING:
 class Evaluation(Agents, Syncing):
     """Cases, scorers and runs; see `agentops_ref.evals`."""
 
-    def cases(self, *, slices: Sequence[str] = (), corpus_version: int | None = None) -> list[Case]:
-        """Return the evaluation cases, all or some."""
+    def cases(
+        self,
+        *,
+        slices: Sequence[str] = (),
+        corpus_version: int | None = None,
+        split: CaseSplit | None = None,
+    ) -> list[Case]:
+        """Return the evaluation cases that are not retired, all or some."""
         from agentops_ref.evals import load_cases, select
 
         cases = load_cases(self.config.path(self.config.evals.cases))
-        return select(cases, slices=slices or None, corpus_version=corpus_version)
+        return select(cases, slices=slices or None, corpus_version=corpus_version, split=split)
 
     def scorers(self) -> list[Scorer]:
         """Return the configured scorers."""

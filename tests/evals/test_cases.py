@@ -47,6 +47,21 @@ def test_load(tmp_path: Path) -> None:
         ("{id: a, question: q, abstain: true}", "'slice' is missing"),
         ("{id: a, slice: v, question: q, abstain: true, corpus_version: two}", "whole number"),
         ("just text", "case 1: expected keys"),
+        ("{id: a, slice: v, question: q, abstain: true, split: train}", "'split' must be one of"),
+        ("{id: a, slice: v, question: q, abstain: true, split: [dev]}", "'split' must be one of"),
+        ("{id: a, slice: v, question: q, abstain: true, origin: x}", "one of written, synthetic"),
+        ("{id: a, slice: v, question: q, abstain: true, origin: trace}", "the trace's id"),
+        ("{id: a, slice: v, question: q, abstain: true, origin: synthetic}", "who validated it"),
+        ("{id: a, slice: v, question: q, abstain: true, retired: 2026-01-01}", "quote dates"),
+        ("{id: a, slice: v, question: q, tools: x}", "'tools' must be a list"),
+        ("{id: a, slice: v, question: q, tools: [x], arguments: [1]}", "must map a tool's name"),
+        ("{id: a, slice: v, question: q, tools: [x], arguments: {x: 1}}", "must map a tool's"),
+        ("{id: a, slice: v, question: q, tools: [x], arguments: {y: {}}}", "not among its 'tools'"),
+        (
+            "{id: a, slice: v, question: q, tools: [x], arguments: {x: {day: 2026-01-01}}}",
+            "quote dates",
+        ),
+        ("{id: a, slice: v, question: q, tools: [x], facts: [f]}", "it needs 'sources'"),
     ],
 )
 def test_a_wrong_case_is_named(tmp_path: Path, row: str, message: str) -> None:
@@ -73,6 +88,35 @@ def test_select(tmp_path: Path) -> None:
     assert [case.id for case in select(cases, ids=["b"])] == ["b"]
     with pytest.raises(ConfigError, match="unknown slice 'values'; did you mean 'value'"):
         select(cases, slices=["values"])
+
+
+def test_a_retired_case_is_left_out_and_a_split_is_chosen(tmp_path: Path) -> None:
+    first, second = load_cases(write(tmp_path, GOOD))
+    cases = [replace(first, split="test"), replace(second, retired="2026-01-08: asked twice")]
+    assert select(cases) == cases[:1]
+    assert select(cases, retired=True) == cases
+    assert select(cases, split="dev") == []
+    assert select(cases, split="test") == cases[:1]
+
+
+def test_what_a_right_trajectory_is(tmp_path: Path) -> None:
+    row = """{id: a, slice: v, question: Book it, tools: [stock, book], origin: incident,
+              origin_note: INC-7, arguments: {book: {part: FV-1, days: [1, 2]}}}"""
+    (case,) = load_cases(write(tmp_path, f"cases:\n  - {row}\n"))
+    assert case.tools == ("stock", "book")
+    assert case.arguments == {"book": {"part": "FV-1", "days": [1, 2]}}
+    assert hash(case) == hash(replace(case, arguments={}))  # a mapping does not make it unhashable
+    assert case != replace(case, arguments={})
+
+
+def test_bookkeeping_leaves_the_digest_of_a_run_alone(tmp_path: Path) -> None:
+    cases = load_cases(write(tmp_path, GOOD))
+    assert cases_digest(cases) == "bf42f7c783fd"  # as runs were kept with before there were splits
+    moved = [
+        replace(c, split="test", origin="incident", origin_note="INC-7", retired="x") for c in cases
+    ]
+    assert cases_digest(moved) == cases_digest(cases)
+    assert cases_digest([replace(cases[0], tools=("t",)), cases[1]]) != cases_digest(cases)
 
 
 def test_digest_follows_content_not_order(tmp_path: Path) -> None:
