@@ -564,11 +564,21 @@ class TrackingConfig(_Section):
     seconds: float = Field(gt=0)
 
 
+class ErrorsConfig(_Section):
+    readings: Path
+    seed: int
+    new_category: float = Field(gt=0, lt=1)
+    orders: int = Field(ge=100)
+    prompt: str
+    batch: int = Field(ge=2)
+
+
 class EvalsConfig(_Section):
     cases: Path
     scorers: list[str]
     gate: dict[str, float]
     level: float = Field(gt=0, lt=1)
+    errors: ErrorsConfig
 
 
 class Settings(_Section):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from agentops_ref.config import Config
-from agentops_ref.wiring.evaluation import Evaluation
+from agentops_ref.wiring.errors import ErrorAnalysis
 from agentops_ref.wiring.extraction import Extraction
 
 
-class App(Evaluation, Extraction):
+class App(ErrorAnalysis, Extraction):
     """The wired objects, each made when it is first touched.
 
     ``app.sync()``, ``app.search("...")``, ``app.agent("...")`` and ``app.evaluate()`` are what

@@ -13,6 +13,7 @@ from agentops_ref.apps.cli import (
     config,
     corpus,
     doctor,
+    errors,
     evals,
     guards,
     ingest,
@@ -52,7 +53,7 @@ for group in (
     cli.add_command(group)
 for group in (guards.guard, guards.redteam):
     cli.add_command(group)
-for group in (evals.evaluation, models.models, record.record, config.config):
+for group in (evals.evaluation, errors.errors, models.models, record.record, config.config):
     cli.add_command(group)
 
 
