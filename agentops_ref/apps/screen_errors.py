@@ -10,7 +10,16 @@ from agentops_ref.errors import printable
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from agentops_ref.evals.errors import Count, Reading, Readings, Trace
+    from agentops_ref.evals.errors import (
+        Agreement,
+        Count,
+        Matrix,
+        Reading,
+        Readings,
+        Taxonomy,
+        Trace,
+        Trajectories,
+    )
 
 
 def codes(out: Console, held: Readings, failures: Sequence[Count], states: Sequence[Count]) -> None:
@@ -90,4 +99,69 @@ def trace(out: Console, one: Trace, read: Sequence[Reading], known: Sequence[str
     if not read:
         out.print(
             Text(f"agentops errors codes add {one.id} --first-failure STATE --note TEXT", "dim")
+        )
+
+
+def taxonomy(
+    out: Console,
+    groups: Taxonomy,
+    found: Sequence[Count],
+    covered: Count,
+    pairs: Sequence[Agreement],
+    lost: Sequence[str],
+) -> None:
+    """Print the categories with their counts, what is proposed, and how far people agree."""
+    if found:
+        out.print(counts("category", found))
+    else:
+        out.print("no category is decided: agentops errors taxonomy add", markup=False)
+    out.print(
+        f"{covered.count} of {covered.n} failed traces have a category ({covered.share:.0%}, "
+        f"{covered.interval.low:.0%} to {covered.interval.high:.0%})",
+        markup=False,
+    )
+    for one in groups.categories:
+        if one.proposed:
+            out.print(f"proposed, not counted: {one.name}: {one.definition}", markup=False)
+    for pair in pairs:
+        beyond = "-" if pair.kappa is None else f"{pair.kappa:.2f}"
+        ends = f"{pair.interval.low:.2f} to {pair.interval.high:.2f}"
+        out.print(
+            f"{pair.first} and {pair.second}, {pair.what}: {pair.share:.0%} the same of {pair.n}, "
+            f"kappa {beyond} ({ends})",
+            markup=False,
+        )
+    if lost:
+        out.print(f"not read as failed (any more): {', '.join(lost)}", markup=False, style="yellow")
+
+
+def matrix(out: Console, found: Matrix, paths: Trajectories) -> None:
+    """Print the transitions at which runs failed, then loops and dead ends."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("last success", overflow="fold")
+    table.add_column("first failure", overflow="fold")
+    for name in ("count", "share", "interval"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for cell in found.cells:
+        table.add_row(
+            Text(cell.last_success),
+            Text(cell.first_failure),
+            str(cell.count),
+            f"{cell.share:.0%}",
+            f"{cell.interval.low:.0%} to {cell.interval.high:.0%}",
+        )
+    out.print(table)
+    told = f", {len(found.unplaced)} more without" if found.unplaced else ""
+    out.print(f"{found.placed} failed traces with a place{told}", markup=False)
+    for loop in paths.loops:
+        way = " > ".join((*loop.states, loop.states[0]))
+        out.print(f"loop {way}: {len(loop.runs)} runs, at most {loop.most} rounds", markup=False)
+    for end in paths.dead_ends:
+        out.print(
+            f"dead end {end.state}: {end.failed} of {end.ended} runs that ended there failed "
+            f"({end.interval.low:.0%} to {end.interval.high:.0%})",
+            markup=False,
         )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from agentops_ref.wiring.evaluation import Evaluation
 from agentops_ref.wiring.parts import load
 
 if TYPE_CHECKING:
-    from agentops_ref.evals.errors import Imported, Machine, Naming, Readings, Trace
+    from agentops_ref.evals.errors import Imported, Machine, Naming, Readings, Taxonomy, Trace
 
 CHAIN = ("retrieve", "generate", "cite")
 """The spans of `agents.chain.Chain`, in order."""
@@ -120,3 +121,43 @@ class ErrorAnalysis(Evaluation):
             for one in result.results
             if one.trace_id in by_id
         ]
+
+    # --- the taxonomy, which stands beside the readings -----------------------------------------
+
+    def taxonomy_file(self, path: Path | None = None) -> Path:
+        return (path or self.readings_file).with_name("taxonomy.yaml")
+
+    def taxonomy(self, path: Path | None = None) -> Taxonomy:
+        """Return the categories beside a file of readings; by default the configured one."""
+        from agentops_ref.evals.errors import load_taxonomy
+
+        return load_taxonomy(self.taxonomy_file(path))
+
+    def change_taxonomy(
+        self, change: Callable[[Taxonomy], Taxonomy], path: Path | None = None
+    ) -> Taxonomy:
+        """Read the categories, change them and write them, with nobody between."""
+        from agentops_ref.evals.errors import load_taxonomy, save_taxonomy
+        from agentops_ref.evals.errors.store import locked
+
+        file = self.taxonomy_file(path)
+        with locked(file):
+            made = change(load_taxonomy(file))
+            save_taxonomy(file, made)
+        return made
+
+    def propose_categories(self, path: Path | None = None) -> Taxonomy:
+        """Let the chat model group the notes that have no category; they count for nothing yet."""
+        from agentops_ref.evals.errors import propose
+
+        held, batch = self.readings(path), self.config.evals.errors.batch
+        change = partial(propose, readings=held, ask=self._ask_for_groups, batch=batch)
+        return self.change_taxonomy(change, path)
+
+    def _ask_for_groups(self, notes: str, known: str) -> str:
+        from agentops_ref.evals.errors import SCHEMA
+
+        prompt = self.prompt_file(self.config.evals.errors.prompt)
+        form = {"type": "json_schema", "json_schema": {"name": "groups", "schema": SCHEMA}}
+        messages = prompt.messages(notes=notes, known=known)
+        return str(self.chat.bind(response_format=form).invoke(messages).text)

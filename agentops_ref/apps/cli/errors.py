@@ -17,20 +17,10 @@ from agentops_ref.apps.cli.common import (
     print_json,
     progress_bar,
 )
+from agentops_ref.apps.cli.errors_common import coder_option, file_option, rows, who
+from agentops_ref.apps.cli.errors_groups import taxonomy
+from agentops_ref.apps.cli.errors_views import case, matrix, saturation
 from agentops_ref.errors import ConfigError
-
-file_option = click.option(
-    "--file", "file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
-    help="File of readings; by default evals.errors.readings.",
-)  # fmt: skip
-coder_option = click.option("--coder", metavar="NAME", help="Who reads; by default your login.")
-
-
-def who(coder: str | None) -> str:
-    """Return the reader's name."""
-    from getpass import getuser
-
-    return coder or getuser()
 
 
 @click.group()
@@ -154,15 +144,6 @@ def codes(
         screen.codes(console(), held, failures, states)
 
 
-def rows(counts: list[Any]) -> list[dict[str, Any]]:
-    """Return counts for JSON."""
-    return [
-        {**{k: v for k, v in one._asdict().items() if k != "interval"},
-         "low": round(one.interval.low, 6), "high": round(one.interval.high, 6)}
-        for one in counts
-    ]  # fmt: skip
-
-
 @codes.command(name="add")
 @click.argument("id_", metavar="ID")
 @click.option("--note", "notes", multiple=True, metavar="TEXT", help="What went wrong; repeatable.")
@@ -261,3 +242,7 @@ def _show(held: Any, id_: str, as_json: bool) -> None:
         print_json({**told, "readings": [asdict(one) for one in read]})
     else:
         screen.trace(console(), trace, read, held.known_states(trace))
+
+
+for part in (taxonomy, saturation, matrix, case):
+    errors.add_command(part)

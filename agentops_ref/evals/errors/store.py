@@ -77,7 +77,7 @@ def add_records(path: Path, records: Iterable[Machine | Trace | Reading]) -> Imp
         The file is broken, or a reading's trace is neither in it nor among ``records``.
     """
     given = list(records)
-    with _locked(path):
+    with locked(path):
         before = _read(path)
         lines = parse_lines(before, path=str(path))
         held = readings_of(lines, path=str(path))
@@ -147,7 +147,8 @@ def _write(path: Path, text: str) -> None:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
+    """Keep other processes from writing a file meanwhile; its folder is made where it lacks."""
     from filelock import FileLock, Timeout
 
     path.parent.mkdir(parents=True, exist_ok=True)
