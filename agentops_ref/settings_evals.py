@@ -83,9 +83,19 @@ class DatasetsConfig(_Section):
         return files
 
 
+class ErrorsConfig(_Section):
+    readings: Path
+    seed: int
+    new_category: float = Field(gt=0, lt=1)
+    orders: int = Field(ge=100)
+    prompt: str
+    batch: int = Field(ge=2)
+
+
 class EvalsConfig(_Section):
     cases: Path
     datasets: DatasetsConfig
     scorers: list[str | ScorerConfig] = Field(min_length=1)
     gate: list[GateRule] = Field(min_length=1)
     level: float = Field(gt=0, lt=1)
+    errors: ErrorsConfig

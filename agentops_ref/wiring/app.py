@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from agentops_ref.config import Config
 from agentops_ref.wiring.datasets import Datasets
+from agentops_ref.wiring.errors import ErrorAnalysis
 from agentops_ref.wiring.extraction import Extraction
 from agentops_ref.wiring.judges import Judges
 
 
-class App(Datasets, Extraction, Judges):
+class App(Datasets, ErrorAnalysis, Extraction, Judges):
     """The wired objects, each made when it is first touched.
 
     ``app.sync()``, ``app.search("...")``, ``app.agent("...")`` and ``app.evaluate()`` are what

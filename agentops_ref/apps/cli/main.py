@@ -14,6 +14,7 @@ from agentops_ref.apps.cli import (
     corpus,
     dataset,
     doctor,
+    errors,
     evals,
     guards,
     ingest,
@@ -54,9 +55,9 @@ for group in (
     cli.add_command(group)
 for group in (guards.guard, guards.redteam):
     cli.add_command(group)
-for group in (evals.evaluation, dataset.dataset, judges.judge, models.models):
+for group in (evals.evaluation, dataset.dataset, judges.judge, errors.errors):
     cli.add_command(group)
-for group in (record.record, config.config):
+for group in (models.models, record.record, config.config):
     cli.add_command(group)
 
 
