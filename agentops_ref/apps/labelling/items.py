@@ -18,7 +18,7 @@ from agentops_ref.apps.antipatterns import desk, history
 from agentops_ref.apps.architectures import first_of_each
 from agentops_ref.errors import ConfigError, OperatorError
 from agentops_ref.evals import load_cases, select
-from agentops_ref.records import Answer, Case, Hit
+from agentops_ref.records import Answer, Case, Chunk, Hit
 from agentops_ref.wiring import App
 
 Split = Literal["dev", "test"]
@@ -172,6 +172,15 @@ def item_of(question: str, answer: Answer, *, system: str, case: str) -> Item:
     told = json.dumps([_normal(question), [e.text for e in excerpts], answer.text])
     name = hashlib.sha256(told.encode()).hexdigest()[:8]
     return Item(name, question, answer.text, excerpts, system, case)
+
+
+def as_scored(item: Item) -> tuple[Case, Answer]:
+    """Return the item as what a scorer takes; the case expects nothing."""
+    hits = tuple(
+        Hit(Chunk(f"{item.id}-{at}", e.document, "", at, e.text, "", e.page), 0.0)
+        for at, e in enumerate(item.excerpts)
+    )
+    return Case(item.case, item.question), Answer(item.answer, abstained=False, hits=hits)
 
 
 def write_items(items: Iterable[Item], file: Path) -> None:
