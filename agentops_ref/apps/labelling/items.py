@@ -235,7 +235,8 @@ def _read(row: Any, where: str) -> Item:
 
 def _excerpt(hit: Hit) -> Excerpt:
     chunk = hit.chunk
-    return Excerpt(chunk.document, chunk.page, f"{chunk.context}: {chunk.text}")
+    text = f"{chunk.context}: {chunk.text}" if chunk.context else chunk.text
+    return Excerpt(chunk.document, chunk.page, text)
 
 
 def _normal(question: str) -> str:
