@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentops_ref import load_config
+from agentops_ref import build, load_config
 from agentops_ref.apps.labelling.items import (
     LABELS,
     Excerpt,
@@ -23,7 +23,7 @@ from agentops_ref.apps.labelling.items import (
     write_items,
 )
 from agentops_ref.apps.labelling.labels import Label, drawn_again, problems, read_labels
-from agentops_ref.apps.labelling.verdicts import confusion, score_items, write_judged
+from agentops_ref.apps.labelling.verdicts import confusion, expected, score_items, write_judged
 from agentops_ref.errors import ConfigError
 from agentops_ref.evals.scorers import correct, numbers_grounded
 from agentops_ref.records import Answer, Case, Chunk, Hit, Score
@@ -180,11 +180,20 @@ def test_a_scorer_gets_the_item_and_the_case_that_is_given() -> None:
     told: list[int] = []
     case = Case("c-01", "Why?", facts=("because",), sources=("m.pdf",))
     found = score_items(
-        correct, [ITEM], cases={"c-01": case}, progress=lambda done, _: told.append(done)
+        correct, [ITEM], cases={"0": case}, progress=lambda done, _: told.append(done)
     )
     assert (found["0"].value, told) == (1.0, [1])
     blank = score_items(numbers_grounded, [ITEM])
     assert blank["0"].value == 1.0
+
+
+def test_each_item_has_the_case_of_its_documents() -> None:
+    found = expected(build(load_config()), ITEMS)
+    assert set(found) == {item.id for item in ITEMS}
+    for item in ITEMS:
+        assert found[item.id].question.casefold() == item.question.casefold()
+        if item.system == "new-index":
+            assert found[item.id].corpus_version == 2
 
 
 def test_a_scorer_that_raises_is_a_failure() -> None:

@@ -13,6 +13,13 @@ from agentops_ref.errors import ConfigError
 
 AGAIN_SHARE = 0.3
 """Share of the items that are labelled a second time."""
+GUIDE_EXAMPLES = frozenset(
+    {
+        *("0826a2cf", "5acb5e60", "05a5885e", "8e1bbbf7", "b29da251"),
+        *("c73e0657", "b7eb895e", "d5962e13", "ef7a96ea"),
+    }
+)
+"""Items that the guide decides; whoever has read it agrees on them, which says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +60,10 @@ def drawn_again(ids: Iterable[str], seed: int, *, share: float = AGAIN_SHARE) ->
     """Return the ids that are labelled a second time, sorted.
 
     Each is drawn for itself, by a hash of the seed and the id, so that items which are added later
-    leave the draw of the others alone.
+    leave the draw of the others alone. Those in `GUIDE_EXAMPLES` are left out.
     """
-    return sorted(one for one in ids if uniform(f"{seed}:{one}") < share)
+    drawn = (one for one in ids if uniform(f"{seed}:{one}") < share)
+    return sorted(set(drawn) - GUIDE_EXAMPLES)
 
 
 def _read(row: Any, where: str) -> Label:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
-from agentops_ref.apps.labelling.items import Item, Split, as_scored
+from agentops_ref.apps.labelling.items import AGENT_CASES, COMPANY_CASES, Item, Split, as_scored
 from agentops_ref.apps.labelling.labels import Label
-from agentops_ref.evals import Scorer
+from agentops_ref.evals import Scorer, load_cases
 from agentops_ref.evals.scorers import apply
 from agentops_ref.records import Case, Score
+from agentops_ref.wiring import App
 
 Told = Callable[[int, int], None]
 """Called with how many are done, and of how many."""
@@ -28,16 +30,30 @@ def score_items(
     Parameters
     ----------
     cases
-        For a scorer that needs expectations: a case for each item's ``case``. A judge needs none.
+        For a scorer that needs expectations: item's id → case, see `expected`. A judge needs none.
     """
     found = {}
     for done, item in enumerate(items, start=1):
         blank, answer = as_scored(item)
-        case = blank if cases is None else cases[item.case]
+        case = blank if cases is None else cases[item.id]
         found[item.id] = apply(scorer, case, answer)
         if progress:
             progress(done, len(items))
     return found
+
+
+def expected(app: App, items: Iterable[Item]) -> dict[str, Case]:
+    """Return item's id → the case that says what a right answer holds.
+
+    Of the documents that the answer was given from: those of version 2 for the index that has them.
+    """
+    sets = [load_cases(app.config.path(file)) for file in (AGENT_CASES, COMPANY_CASES)]
+    by_id = {case.id: case for case in chain(app.cases(), *sets)}
+    later = {case.question: case for case in app.cases(corpus_version=2)}
+    return {
+        item.id: later[item.question] if item.system == "new-index" else by_id[item.case]
+        for item in items
+    }
 
 
 def confusion(labels: Iterable[Label], scores: Mapping[str, Score]) -> dict[str, int]:
