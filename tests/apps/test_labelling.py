@@ -22,7 +22,13 @@ from agentops_ref.apps.labelling.items import (
     split_of,
     write_items,
 )
-from agentops_ref.apps.labelling.labels import Label, drawn_again, problems, read_labels
+from agentops_ref.apps.labelling.labels import (
+    GUIDE_EXAMPLES,
+    Label,
+    drawn_again,
+    problems,
+    read_labels,
+)
 from agentops_ref.apps.labelling.verdicts import confusion, expected, score_items, write_judged
 from agentops_ref.errors import ConfigError
 from agentops_ref.evals.scorers import correct, numbers_grounded
@@ -73,6 +79,7 @@ def test_the_second_pass_is_the_draw() -> None:
     by_id = {item.id: item for item in ITEMS}
     assert min(Counter(by_id[one].split for one in listed).values()) >= 20
     assert len(listed) >= 60
+    assert set(by_id) >= GUIDE_EXAMPLES
 
 
 # --- items ------------------------------------------------------------------------------------
@@ -158,7 +165,7 @@ def test_a_label_is_0_or_1(tmp_path: Path, wrong: object) -> None:
 @given(st.sets(st.text(min_size=1), max_size=30), st.text(min_size=1), st.integers())
 def test_a_new_item_leaves_the_draw_of_the_others_alone(ids: set[str], new: str, seed: int) -> None:
     assert set(drawn_again(ids | {new}, seed)) - {new} == set(drawn_again(ids - {new}, seed))
-    assert drawn_again(ids, seed, share=1.0) == sorted(ids)
+    assert drawn_again(ids, seed, share=1.0) == sorted(ids - GUIDE_EXAMPLES)
 
 
 # --- verdicts ---------------------------------------------------------------------------------
