@@ -34,7 +34,6 @@ from agentops_ref.settings import (
     ApprovalsConfig,
     EtlConfig,
     MemoryConfig,
-    ModelsConfig,
     PathsConfig,
     RetrievalConfig,
     Settings,
@@ -44,6 +43,7 @@ from agentops_ref.settings import (
 from agentops_ref.settings_auth import AuthConfig
 from agentops_ref.settings_evals import EvalsConfig
 from agentops_ref.settings_guards import GuardsConfig
+from agentops_ref.settings_models import ModelsConfig
 
 PREFIX = "AGENTOPS__"
 _REFERENCE = re.compile(r"\$\{([\w.]+)\}")

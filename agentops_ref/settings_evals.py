@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from agentops_ref.settings_models import ChatConfig
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -83,6 +85,14 @@ class DatasetsConfig(_Section):
         return files
 
 
+class JudgeConfig(_Section):
+    criterion: str = Field(min_length=1)
+    prompt: str
+    model: ChatConfig | None
+    reason: Literal["none", "before"]
+    context_chars: int = Field(gt=0)
+
+
 class ErrorsConfig(_Section):
     readings: Path
     seed: int
@@ -96,6 +106,7 @@ class EvalsConfig(_Section):
     cases: Path
     datasets: DatasetsConfig
     scorers: list[str | ScorerConfig] = Field(min_length=1)
+    judges: dict[str, JudgeConfig]
     gate: list[GateRule] = Field(min_length=1)
     level: float = Field(gt=0, lt=1)
     errors: ErrorsConfig

@@ -21,7 +21,7 @@ from agentops_ref.models.scripted import HashEmbeddings, ScriptedChat, ScriptedO
 from agentops_ref.models.store import canonical, digest
 from agentops_ref.records import Usage
 from agentops_ref.secret import resolved
-from agentops_ref.settings import ChatConfig, EmbeddingConfig, ModelsConfig, OcrConfig
+from agentops_ref.settings_models import ChatConfig, EmbeddingConfig, ModelsConfig, OcrConfig
 
 CHAT = ("local", "openai", "langchain")
 TOOL_STEP = "tool_step.md"

@@ -20,7 +20,7 @@ from agentops_ref.models.local import LocalChat
 from agentops_ref.models.recording import RecordedChat, RecordedEmbeddings, RecordedOcr
 from agentops_ref.models.request import messages_of, restored
 from agentops_ref.models.store import damaged
-from agentops_ref.settings import ModelsConfig
+from agentops_ref.settings_models import ModelsConfig
 
 Progress = Callable[[str, int, int], None]
 """(stage, done, total)"""

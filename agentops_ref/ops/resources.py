@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from agentops_ref.config import Config
-from agentops_ref.settings import ChatConfig, EmbeddingConfig
+from agentops_ref.settings_models import ChatConfig, EmbeddingConfig
 
 Named = tuple[str, str]
 """(kind, name), by MLflow's names of the kinds."""

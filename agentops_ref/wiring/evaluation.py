@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from agentops_ref.errors import ConfigError, nearest
 from agentops_ref.records import Case, CaseSplit
 from agentops_ref.wiring.agents import Agents, kind_of
 from agentops_ref.wiring.base import Progress
@@ -16,6 +17,7 @@ from agentops_ref.wiring.syncing import Syncing
 if TYPE_CHECKING:
     from agentops_ref.agents.chain import Agent
     from agentops_ref.evals import EvalResult, Rescored, Scorer, ScoreTable, Verdict
+    from agentops_ref.evals.judge import Judge
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,25 @@ class Evaluation(Agents, Syncing):
         from agentops_ref.evals import load_scorers
 
         return load_scorers(self.config.evals.scorers, {"chat": lambda: self.chat})
+
+    def judge(self, name: str) -> Judge:
+        """Return a configured judge; it scores answers like any other scorer."""
+        from agentops_ref.evals.judge import Judge
+        from agentops_ref.wiring.asking import Judging
+
+        judges = self.config.evals.judges
+        if name not in judges:
+            raise ConfigError(f"evals.judges: no judge '{name}'{nearest(name, tuple(judges))}")
+        one = judges[name]
+        ask = Judging(self, one)
+        return Judge(
+            name,
+            criterion=one.criterion,
+            ask=ask,
+            recipe=ask.recipe,
+            reason=one.reason,
+            chars=one.context_chars,
+        )
 
     def evaluate(
         self,
