@@ -117,7 +117,7 @@ class ErrorAnalysis(Evaluation):
         found = self.tracked_traces(f"{self.config.tracking.experiment}/{result.run_id}")
         by_id = {trace.id: trace for trace in found}
         return [
-            replace(by_id[one.trace_id], id=f"{kind}/{one.case.id}", source=one.trace_id)
+            replace(by_id[one.trace_id], id=f"{kind}/{one.case.id}", source=f"case {one.case.id}")
             for one in result.results
             if one.trace_id in by_id
         ]

@@ -74,7 +74,8 @@ def to_line(record: Machine | Trace | Reading) -> str:
     else:
         row = asdict(record)
         row = {"id": row.pop("trace"), **row}
-    kept = {key: value for key, value in row.items() if value}
+    # No states is something else than not to say: then they are read off the messages.
+    kept = {key: value for key, value in row.items() if value or key == "states"}
     return json.dumps(kept, ensure_ascii=False)
 
 
@@ -104,10 +105,11 @@ def _machine(row: Mapping[str, Any]) -> Machine:
     name, states, edges = row["machine"], row.get("states"), row.get("edges", [])
     if not isinstance(name, str) or not isinstance(states, list) or not states:
         raise _Wrong("a machine needs its system's name and 'states', a list of texts")
-    if not all(isinstance(one, list) and len(one) == 2 for one in edges):
+    pairs = edges if isinstance(edges, list) else [edges]
+    if not all(isinstance(one, list) and len(one) == 2 for one in pairs):
         raise _Wrong("'edges' must be a list of pairs of states")
-    pairs = tuple((_text(a, "edges"), _text(b, "edges")) for a, b in edges)
-    return Machine(name, tuple(_text(one, "states") for one in states), pairs)
+    allowed = tuple((_text(a, "edges"), _text(b, "edges")) for a, b in pairs)
+    return Machine(name, tuple(_text(one, "states") for one in states), allowed)
 
 
 def _trace(id_: str, row: Mapping[str, Any]) -> Trace:

@@ -160,7 +160,7 @@ def write_draft(path: Path, draft: Draft) -> None:
 def _case(
     id_: str, slice: str, trace: Trace, reading: Reading, origin: Origin, expected: Expected
 ) -> str:
-    about = f"{trace.source or trace.id}: {'; '.join(reading.notes) or 'failed'}"
+    about = f"{trace.id}: {'; '.join(reading.notes) or 'failed'}"
     lines = [
         f"  - id: {_quoted(id_)}",
         f"    slice: {_quoted(slice)}",
