@@ -180,7 +180,7 @@ def test_the_matrix(coded: Agentops, tmp_path: Path) -> None:
 def test_from_a_category_to_a_case_to_a_gates_rule(coded: Agentops, tmp_path: Path) -> None:
     draft = told(coded, "case", "wrong-search", "--out", "draft.yaml")
     assert (draft["finished"], len(draft["cases"])) == (False, 3)
-    assert draft["gate"].startswith("wrong-search/correct: ")
+    assert draft["gate"].startswith("{scorer: correct, slice: wrong-search, at_least: ")
     code, _, err = coded("errors", "case", "wrong-search", "--out", "draft.yaml")
     assert (code, "exists" in err) == (1, True)
     whole = ("--fact", "12 A", "--source", "manual.pdf", "--out", "case.yaml")

@@ -159,11 +159,11 @@ def case(
     )  # fmt: skip
     if out is not None:
         write_draft(out, draft)
-    scorer = app.config.evals.scorers[0].rpartition(":")[2]
+    scorer = app.scorers()[0].__name__
     rule = gate_rule(draft.slice, len(draft.ids), scorer=scorer, level=app.config.evals.level)
     steps = [
         f"agentops dataset add --file {out or 'FILE'}",
-        f"agentops eval run --slice {draft.slice} --set 'evals.gate={{{rule}}}'",
+        f"agentops eval run --slice {draft.slice} --set 'evals.gate=[{rule}]'",
     ]
     if as_json:
         print_json(

@@ -118,7 +118,7 @@ def _digest(value: Any) -> str:
 
 
 def _row(values: Mapping[str, Any], where: str) -> Row:
-    split = values.get("split")
+    split: Any = values.get("split")
     if split not in get_args(Split):
         raise ConfigError(f'{where}: \'split\' must be "dev" or "test", got {split!r}')
     reason = values.get("reason") or ""

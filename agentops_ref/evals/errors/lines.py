@@ -64,7 +64,11 @@ def parse_lines(text: str, *, path: str, coder: str = "") -> list[Line]:
 def to_line(record: Machine | Trace | Reading) -> str:
     """Write a record as one line, without the keys that are empty."""
     if isinstance(record, Machine):
-        row = {"machine": record.system, "states": record.states, "edges": record.edges}
+        row: dict[str, Any] = {
+            "machine": record.system,
+            "states": record.states,
+            "edges": record.edges,
+        }
     elif isinstance(record, Trace):
         row = asdict(record)
         row["states"] = [

@@ -21,7 +21,7 @@ class Cell(NamedTuple):
     interval: Interval
 
     @property
-    def count(self) -> int:
+    def count(self) -> int:  # type: ignore[override]  # the tuple's is not used
         return len(self.traces)
 
 

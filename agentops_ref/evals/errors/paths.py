@@ -20,7 +20,7 @@ class Transition(NamedTuple):
 
     before: str
     after: str
-    count: int
+    count: int  # type: ignore[assignment]  # the tuple's method of that name is not used
     n: int
     """How often anything followed ``before``."""
     share: float

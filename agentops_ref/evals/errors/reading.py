@@ -18,7 +18,7 @@ class Count(NamedTuple):
     name: str
     slice: str
     """The group it was counted in; "all" for the whole."""
-    count: int
+    count: int  # type: ignore[assignment]  # the tuple's method of that name is not used
     n: int
     """Traces read in that group."""
     share: float
@@ -149,6 +149,6 @@ def state_counts(readings: Readings, *, level: float = 0.95) -> list[Count]:
     return rows
 
 
-def _near(name: str, known: Sequence[str]) -> str:
+def _near(name: str, known: tuple[str, ...]) -> str:
     told = nearest(name, known)
     return told if told.startswith("; did") else f": there are {len(known)}, none of that name"

@@ -136,7 +136,7 @@ def gate_rule(slice: str, passing: int, *, scorer: str = "correct", level: float
     cases reaches far down: a threshold of 1 could never be met.
     """
     low = proportion_interval(passing, passing, level).low
-    return f"{slice}/{scorer}: {int(100 * low) / 100}"
+    return f"{{scorer: {scorer}, slice: {slice}, at_least: {int(100 * low) / 100}}}"
 
 
 def write_draft(path: Path, draft: Draft) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
 from agentops_ref.errors import ConfigError, OperatorError
-from agentops_ref.evals import load_cases, verdict
+from agentops_ref.evals import decide, load_cases
 from agentops_ref.evals.errors import (
     Category,
     Expected,
@@ -18,6 +20,7 @@ from agentops_ref.evals.errors import (
 )
 from agentops_ref.evals.result import CaseResult, EvalResult
 from agentops_ref.records import Answer, Score
+from agentops_ref.settings_evals import GateRule
 from tests.evals.errors.build import failed, readings, right, trace
 
 HELD = readings(
@@ -109,15 +112,18 @@ def test_the_gates_rule_passes_when_all_do_and_not_when_one_fails(n: int, tmp_pa
     path = tmp_path / "cases.yaml"
     write_draft(path, draft_cases(GROUPS, HELD, "desk/1", expected=WHOLE))
     (case,) = load_cases(path)
-    name, _, threshold = gate_rule(case.slice, n).partition(": ")
-    gate = {name: float(threshold)}
+    rule = GateRule.model_validate(yaml.safe_load(gate_rule(case.slice, n)))
 
     def outcome(passing: int) -> str:
-        values = [1.0] * passing + [0.0] * (n - passing)
         results = tuple(
-            CaseResult(case, Answer("x", False), (Score("correct", value),)) for value in values
+            CaseResult(
+                replace(case, id=f"c{at}"),
+                Answer("x", False),
+                (Score("correct", float(at < passing)),),
+            )
+            for at in range(n)
         )
-        return verdict(EvalResult("r", results, {"correct": "d"}, "d"), gate).outcome
+        return decide([rule], EvalResult("r", results, {"correct": "d"}, "d").table).outcome
 
     assert outcome(n) == "pass"
     assert outcome(n - 1) != "pass"
