@@ -13,7 +13,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / "agentops_ref"
 ORDER = [
     {"records", "errors", "offline"},
     {"settings_auth", "secret", "lakebase"},
-    {"settings_guards", "settings_evals", "plain"},
+    {"settings_guards", "settings_models", "plain"},
+    {"settings_evals"},
     {"settings", "intervals"},
     {"config", "tracing"},
     {"models"},

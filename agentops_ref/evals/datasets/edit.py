@@ -159,7 +159,7 @@ def _flow(value: Any) -> str:
     dumped = yaml.safe_dump(
         plain, default_flow_style=True, allow_unicode=True, width=2**31, sort_keys=False
     )
-    return str(dumped).removesuffix("\n").removesuffix("\n...").strip()
+    return str(dumped).removesuffix("\n").removesuffix("\n...").strip(" \n")
 
 
 def _plain(value: Any) -> Any:
