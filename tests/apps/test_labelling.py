@@ -8,10 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
 from agentops_ref import build, load_config
+from agentops_ref.apps.labelling import __main__ as command
 from agentops_ref.apps.labelling.items import (
     LABELS,
     Excerpt,
@@ -208,3 +210,16 @@ def test_a_scorer_that_raises_is_a_failure() -> None:
         raise RuntimeError("no")
 
     assert score_items(broken, [ITEM])["0"].error == "RuntimeError: no"
+
+
+def test_recorded_verdicts_are_replayed_and_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "STATE", str(tmp_path))
+    asked = ["judge", "first", "--split", "test", "--most", "5"]
+    done = CliRunner().invoke(command.main, asked, catch_exceptions=False)
+    assert "5 verdicts" in done.stdout
+    assert "0 failed" in done.stdout
+    rows = [json.loads(line) for line in (tmp_path / "first-test.jsonl").read_text().splitlines()]
+    first = sorted(one.id for one in ANSWERS if one.split == "test")[:5]
+    assert sorted(row["id"] for row in rows) == first

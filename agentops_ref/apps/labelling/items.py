@@ -202,7 +202,8 @@ def read_items(file: Path) -> list[Item]:
     ConfigError
         The file is missing, or a line is no item; names the file and the line.
     """
-    return [_read(row, where) for where, row in read_lines(file, "run python -m " + __package__)]
+    remedy = f"run python -m {__package__} items"
+    return [_read(row, where) for where, row in read_lines(file, remedy)]
 
 
 def uniform(text: str) -> float:

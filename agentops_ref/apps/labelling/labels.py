@@ -11,6 +11,7 @@ from typing import Any
 from agentops_ref.apps.labelling.items import Item, Split, read_lines, uniform
 from agentops_ref.errors import ConfigError
 
+FIRST_PASS = "first pass"
 AGAIN_SHARE = 0.3
 """Share of the items that are labelled a second time."""
 GUIDE_EXAMPLES = frozenset(

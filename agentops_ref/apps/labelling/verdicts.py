@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 
-from agentops_ref.apps.labelling.items import AGENT_CASES, COMPANY_CASES, Item, Split, as_scored
+from agentops_ref.apps.labelling.items import AGENT_CASES, COMPANY_CASES, Item, as_scored
 from agentops_ref.apps.labelling.labels import Label
 from agentops_ref.evals import Scorer, load_cases
 from agentops_ref.evals.scorers import apply
@@ -89,8 +89,3 @@ def write_judged(labels: Iterable[Label], scores: Mapping[str, Score], file: Pat
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
     return len(rows)
-
-
-def of_split(items: Iterable[Item], split: Split) -> list[Item]:
-    """Return the items of a split."""
-    return [item for item in items if item.split == split]
