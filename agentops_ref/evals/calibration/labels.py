@@ -13,6 +13,7 @@ from agentops_ref.errors import ConfigError
 from agentops_ref.evals.calibration.counts import Calibration
 
 Split = Literal["dev", "test"]
+SPLITS: tuple[Split, ...] = get_args(Split)
 
 
 @dataclass(frozen=True, slots=True)
