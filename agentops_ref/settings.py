@@ -563,9 +563,18 @@ class TrackingConfig(_Section):
     mask: Literal["none", "patterns", "presidio"]
 
 
+class JudgeConfig(_Section):
+    criterion: str = Field(min_length=1)
+    prompt: str
+    model: ChatConfig | None
+    reason: Literal["none", "before"]
+    context_chars: int = Field(gt=0)
+
+
 class EvalsConfig(_Section):
     cases: Path
     scorers: list[str]
+    judges: dict[str, JudgeConfig]
     gate: dict[str, float]
     level: float = Field(gt=0, lt=1)
 

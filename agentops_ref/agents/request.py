@@ -52,6 +52,8 @@ class Request:
     asked: str = ""
     """What the user said, word for word, in this conversation; a question that is handed on, or
     made to stand alone, may be a model's words."""
+    approved: bool = False
+    """Whether a person has let the question pass: guards that would ask one about it do not."""
     id: str = field(default_factory=lambda: uuid4().hex)
     kept: Kept = field(default_factory=Kept, compare=False)
     """Where an agent puts what it has, before it goes on."""
@@ -83,11 +85,14 @@ class Request:
         Raises
         ------
         TypeError
-            There is a key that nobody knows, or an identity, which only a token can state.
+            There is a key that nobody knows, an identity, which only a token can state, or that a
+            person approved, which only the record of it can.
         """
         given = dict(value)
         if "identity" in given:
             raise TypeError("a request's JSON holds no identity: send a token")
+        if odd := sorted(given.keys() - {*_PLAIN, "limits", "filters", "known"}):
+            raise TypeError(f"a request's JSON holds no {', '.join(odd)}")
         limits = Limits(Allowance(**given.pop("limits", None) or {}))
         known = [dict(hit) for hit in given.pop("known", ())]
         given["known"] = tuple(Hit(Chunk(**hit.pop("chunk")), **hit) for hit in known)

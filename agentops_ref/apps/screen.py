@@ -182,7 +182,7 @@ def approvals(out: Console, found: Sequence[Approval], now: datetime) -> None:
             note = f": {one.note}" if one.note else ""
             lines += [f"decided by {escape(one.decided_by)}{escape(note)}"]
         if one.state in ("approved", "running"):
-            lines += ["[yellow]was cut off: look at whether it was done[/]"]
+            lines += ["[yellow]was cut off: look if it was done, then: agentops approvals close[/]"]
         lines += [escape(one.result)] if one.result else []
         for line in lines:
             out.print(Padding(line, (0, 0, 0, 4)))

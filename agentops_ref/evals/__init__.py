@@ -4,7 +4,7 @@
 
     cases.yaml ── load_cases ─┐
     predict(case) ────────────┼─ evaluate ── EvalResult ── slice_table, plot_slices
-    scorers (import paths) ───┘    │              ├─────── verdict (gate)
+    scorers, a Judge ─────────┘    │              ├─────── verdict (gate)
                                  MLflow run       └─────── compare (paired)
     search(question) ─────────── compare_retrieval         (no model)
 
@@ -13,6 +13,7 @@ Imports neither agents nor ETL; MLflow, matplotlib, rich and numpy are imported 
 
 from agentops_ref.evals.cases import cases_digest, check_cases, load_cases, select
 from agentops_ref.evals.gate import Verdict, verdict
+from agentops_ref.evals.judge import Judge
 from agentops_ref.evals.matching import states
 from agentops_ref.evals.plots import plot_comparisons, plot_slices
 from agentops_ref.evals.report import (
@@ -44,6 +45,7 @@ __all__ = [
     "Comparison",
     "EvalResult",
     "Interval",
+    "Judge",
     "Scorer",
     "Verdict",
     "cases_digest",

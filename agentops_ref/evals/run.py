@@ -19,6 +19,7 @@ from unittest.mock import patch
 
 from agentops_ref.errors import AgentOpsError, ConfigError, DeveloperError, OperatorError
 from agentops_ref.evals.cases import cases_digest
+from agentops_ref.evals.judge import Judge
 from agentops_ref.evals.result import CaseResult, EvalResult
 from agentops_ref.evals.scorers import Scorer, apply, scorer_digest, scorer_path
 from agentops_ref.records import Answer, Case, Score
@@ -216,7 +217,8 @@ def _mlflow_scorer(scorer: Scorer, work: _Work) -> Any:
     from mlflow.genai.scorers import scorer as as_scorer
 
     name = scorer.__name__
-    source = AssessmentSource(source_type="CODE", source_id=name)
+    kind = "LLM_JUDGE" if isinstance(scorer, Judge) else "CODE"
+    source = AssessmentSource(source_type=kind, source_id=name)
     metadata = {"path": scorer_path(scorer), "digest": scorer_digest(scorer)}
 
     def run(inputs: dict[str, Any]) -> Any:

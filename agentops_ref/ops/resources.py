@@ -1,7 +1,7 @@
 """What a deployed agent needs on Databricks, as MLflow's resources. Taught in chapter 7.
 
-An agent that is logged with resources gets credentials for them by itself, and for nothing else: a
-service principal of its own, least privilege by list. The list is read off the configuration, so
+An agent that is logged with resources gets credentials for them by itself, and for nothing else:
+least privilege by list, within what whoever deploys it may do. The list is read off the configuration, so
 that it cannot fall behind it. Passed as ``resources=`` to ``mlflow.pyfunc.log_model``.
 """
 

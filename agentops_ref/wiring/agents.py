@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from agentops_ref.agents.approvals import Approval, Approvals, Decider
     from agentops_ref.agents.chain import Agent
     from agentops_ref.agents.limits import Allowance
+    from agentops_ref.agents.memory import Forgotten
     from agentops_ref.agents.memory.build import Memory
     from agentops_ref.agents.request import Request
     from agentops_ref.agents.run import ToolAgent
@@ -52,7 +53,8 @@ class Agents(Guarding, Auth):
         from agentops_ref.agents.guards import Guarded
 
         told = self.config.guards.refusals.model_dump(include={"user", "answer", "ask"})
-        return Guarded(agent, self.guards, writes=self._writes, **told)
+        hold = self.approvals.hold
+        return Guarded(agent, self.guards, writes=self._writes, hold=hold, **told)
 
     def _writes(self) -> list[str]:
         return [spec.name for spec in self.tools.specs() if spec.effect == "write"]
@@ -109,14 +111,46 @@ class Agents(Guarding, Auth):
             lambda: self.memory.database,
             Policy(rules, settings.role),
             lasts=timedelta(hours=settings.hours),
+            answer=self._let_pass,
         )
+
+    def _let_pass(self, held: Approval) -> str:
+        """Answer a question that a person let pass, as whoever asked it.
+
+        Not as the support desk: the record does not say that it was the desk that asked.
+        """
+        from agentops_ref.agents.identity import Identity
+        from agentops_ref.agents.request import Request
+
+        who = held.requested_by
+        identity = Identity(who, held.tenant, held.roles) if held.roles else None
+        answer = self.agent(
+            str(held.arguments["question"]),
+            request=Request(tenant=held.tenant, user=who, identity=identity, approved=True),
+        )
+        waits = f" (approval {', '.join(answer.waiting)})" if answer.waiting else ""
+        return answer.text + waits
 
     def decide(self, id_: str, *, approve: bool, by: Decider, note: str = "") -> Approval:
         """Decide what waits for a person; what was approved is done, and its conversation told."""
         done = self.approvals.decide(id_, approve=approve, by=by, call=self.tools.call, note=note)
-        if done.thread:
-            self.memory.conversation(self.agent).tell(done.thread)
-        return done
+        return self._told(done)
+
+    def close_approval(self, id_: str, *, done: bool, by: Decider, note: str = "") -> Approval:
+        """State what became of an action that was cut off; its conversation is told."""
+        return self._told(self.approvals.close(id_, done=done, by=by, note=note))
+
+    def _told(self, ended: Approval) -> Approval:
+        if ended.thread:
+            self.memory.conversation(self.agent).tell(ended.thread)
+        return ended
+
+    def forget(
+        self, *, tenant: str, subject: str, fact: str | None = None, threads: tuple[str, ...] = ()
+    ) -> Forgotten:
+        """Forget facts, and these conversations with what was asked for in them."""
+        self.approvals.store.forget(threads)
+        return self.memory.forget(tenant=tenant, subject=subject, fact=fact, threads=threads)
 
     @cached_property
     def memory(self) -> Memory:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from agentops_ref.settings import VisionConfig
+    from agentops_ref.settings import JudgeConfig, VisionConfig
     from agentops_ref.wiring.models import Models
 
 
@@ -51,6 +51,25 @@ class Summariser:
     def __call__(self, document: str, text: str) -> str:
         filled = self._prompt.messages(document=document, text=text)
         return str(self._app.chat.invoke(filled).text)
+
+
+class Judging:
+    """The chat model behind a judge's prompt: ``judging(values, schema)``."""
+
+    def __init__(self, app: Models, judge: JudgeConfig) -> None:
+        from agentops_ref.agents.prompts import load_prompt
+
+        self._app, self._judge = app, judge
+        self._prompt = load_prompt(app.config.prompts(judge.prompt), judge.prompt)
+
+    @property
+    def recipe(self) -> str:
+        return _recipe_of(self._judge.model or self._app.config.models.chat, self._prompt.digest)
+
+    def __call__(self, values: Mapping[str, str], schema: Mapping[str, Any]) -> Any:
+        model = self._app.chat_of(self._judge.model) if self._judge.model else self._app.chat
+        form = model.with_structured_output(dict(schema))
+        return form.invoke(self._prompt.messages(**values))
 
 
 class Describer:

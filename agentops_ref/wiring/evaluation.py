@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from agentops_ref.errors import ConfigError, nearest
 from agentops_ref.records import Case
 from agentops_ref.wiring.agents import Agents, kind_of
 from agentops_ref.wiring.base import Progress
@@ -14,6 +15,7 @@ from agentops_ref.wiring.syncing import Syncing
 if TYPE_CHECKING:
     from agentops_ref.agents.chain import Agent
     from agentops_ref.evals import EvalResult, Scorer
+    from agentops_ref.evals.judge import Judge
 
 
 class Evaluation(Agents, Syncing):
@@ -31,6 +33,25 @@ class Evaluation(Agents, Syncing):
         from agentops_ref.evals import load_scorers
 
         return load_scorers(self.config.evals.scorers)
+
+    def judge(self, name: str) -> Judge:
+        """Return a configured judge; it scores answers like any other scorer."""
+        from agentops_ref.evals.judge import Judge
+        from agentops_ref.wiring.asking import Judging
+
+        judges = self.config.evals.judges
+        if name not in judges:
+            raise ConfigError(f"evals.judges: no judge '{name}'{nearest(name, tuple(judges))}")
+        one = judges[name]
+        ask = Judging(self, one)
+        return Judge(
+            name,
+            criterion=one.criterion,
+            ask=ask,
+            recipe=ask.recipe,
+            reason=one.reason,
+            chars=one.context_chars,
+        )
 
     def evaluate(
         self,

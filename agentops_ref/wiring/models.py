@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agentops_ref.wiring.base import Base
+
+if TYPE_CHECKING:
+    from agentops_ref.settings import ChatConfig
 
 TOOL_STEP = "tool_step.md"
 
@@ -29,11 +32,15 @@ class Models(Base):
     @cached_property
     def vision(self) -> Any:
         """The chat model that takes images, recorded like the other one."""
+        return self.chat_of(self.config.models.vision)
+
+    def chat_of(self, chat: ChatConfig | None) -> Any:
+        """Return another chat model in the place of the configured one, recorded like it."""
         from agentops_ref.models.factory import chat_model
 
         models, paths = self.config.models, self.config.paths
         return chat_model(
-            models.model_copy(update={"chat": models.vision}),
+            models.model_copy(update={"chat": chat}),
             recordings=self.config.path(paths.recordings),
             weights=self.config.weights,
             prompts=self.config.prompts(TOOL_STEP),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -31,6 +32,7 @@ def agentops(
         "  people:\n"
         "    ida: {roles: [treasurer], tenant: '*'}\n"
         "    jon: {roles: [clerk], tenant: '*'}\n"
+        "    gro: {roles: [support lead], tenant: '*'}\n"
     )
     (tmp_path / "payments.py").write_text(
         'def pay(euros: float) -> str:\n    """Pay."""\n'
@@ -107,3 +109,79 @@ def test_a_decision_as_json(agentops: Agentops) -> None:
     assert code == 0
     made = json.loads(out)
     assert (made["id"], made["state"], made["arguments"]) == (id_, "done", {"euros": 500})
+
+
+ODD = """
+from agentops_ref.agents.guards import Decision
+from agentops_ref.records import Answer
+
+
+def agent(app):
+    return lambda question, request: Answer(f"{question}: yes", abstained=False)
+
+
+class Odd:
+    def __init__(self, parts, *, on_hit):
+        self.on_hit = on_hit
+
+    def check(self, text, channel, context):
+        return Decision(self.on_hit, "", ("odd",)) if "odd" in text else Decision("pass", text)
+"""
+
+
+def test_what_guards_ask_about_is_decided_here(agentops: Agentops, tmp_path: Path) -> None:
+    with (tmp_path / "config" / "base.yaml").open("a") as file:
+        file.write(
+            "etl: {source: {root: docs}}\n"
+            "agent: {kind: 'odd_parts:agent'}\n"
+            "guards: {checks: {odd: {guard: 'odd_parts:Odd', channels: [answer], on_hit: ask}}}\n"
+        )
+    (tmp_path / "odd_parts.py").write_text(ODD)
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "a.md").write_text("# Torque\n\nThe flare nut takes 42 Nm.\n")
+    code, out, err = agentops("ask", "an odd one", "--json")
+    assert (code, err) == (0, "")
+    asked = json.loads(out)
+    assert (code, asked["answer"]) == (0, "A person has to look at this first.")
+    (id_,) = asked["waiting"]
+    code, out, _ = agentops("approvals", "list")
+    assert f"{id_} pending: give_out_answer" in out
+    assert "answer: an odd one: yes; question: an odd one" in out
+    assert "by the support lead, odd" in out
+    code, _, err = agentops("approvals", "decide", id_, "--approve", "--as", "ida")
+    assert code == 1
+    assert "is decided by the support lead; ida has treasurer" in err
+    code, out, _ = agentops("approvals", "decide", id_, "--approve", "--as", "gro")
+    assert code == 0
+    assert out.splitlines()[1].strip() == "an odd one: yes"
+
+
+def written(statement: str) -> None:
+    with sqlite3.connect("state/memory.db") as held:
+        held.execute(statement)
+    held.close()
+
+
+def test_what_was_cut_off_is_shown_with_what_to_do(agentops: Agentops) -> None:
+    id_ = waiting(agentops)
+    written("UPDATE approvals SET state = 'running', decided_at = '2026-01-01T00:00+00:00'")
+    assert "agentops approvals close" in agentops("approvals", "list")[1]
+    close = ("approvals", "close", id_, "--as", "ida")
+    assert "say --done or --not-done" in agentops(*close)[2]
+    code, out, _ = agentops(*close, "--not-done", "--note", "no money moved")
+    assert code == 0
+    assert "ida looked: no money moved" in out
+    assert agentops("approvals", "list") == (0, "nothing waits\n", "")
+
+
+def test_a_forgotten_conversation_takes_what_it_asked_for_from_the_files(
+    agentops: Agentops,
+) -> None:
+    waiting(agentops)
+    written("UPDATE approvals SET thread = 't1'")
+    files = [file for file in Path("state").glob("memory.db*") if file.is_file()]
+    assert any(b'"euros": 500' in file.read_bytes() for file in files)
+    code, _, err = agentops("memory", "forget", "--subject", "x", "--thread", "t1", "--yes")
+    assert (code, err) == (0, "")
+    assert not any(b'"euros": 500' in file.read_bytes() for file in files)
+    assert agentops("approvals", "list") == (0, "nothing waits\n", "")

@@ -239,6 +239,8 @@ def test_a_request_goes_over_the_wire_without_its_identity(
     assert sent not in repr(request)
     with pytest.raises(TypeError, match="send a token"):
         Request.of_json({"identity": {"tenant": "granmo"}})
+    with pytest.raises(TypeError, match="approved"):
+        Request.of_json({**Request().as_json(), "approved": True})
 
 
 def test_a_whole_question_through_supervisor_and_endpoints(

@@ -6,22 +6,30 @@ code from the record, so no model is asked a second time, and nothing can change
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
-from agentops_ref.agents.approvals.policy import Policy
+from agentops_ref.agents.approvals.policy import Demand, Policy
 from agentops_ref.agents.approvals.store import Approval, ApprovalStore
 from agentops_ref.agents.identity import Identity
 from agentops_ref.agents.memory.database import Database
 from agentops_ref.agents.memory.fact_store import Clock, utc_now
+from agentops_ref.agents.request import Request
 from agentops_ref.agents.tools.spec import Caller, Stopped, ToolResult, ToolSpec, told
-from agentops_ref.errors import OperatorError
+from agentops_ref.errors import OperatorError, reason
 
 ALL = "*"
 Call = Callable[[str, Any, Caller], ToolResult]
+ANSWER, GIVE_OUT = "answer_question", "give_out_answer"
+"""What guards put before a person: a question, or an answer that is there. No tools: nobody can
+call them, and a rule of the policy may name them."""
+CUT_OFF = timedelta(minutes=10)
+"""After which an approved action that has not ended counts as cut off."""
+_HELD = {ANSWER: "the question be answered", GIVE_OUT: "this answer out"}
+_KEPT_BACK = {ANSWER: "The question was not answered", GIVE_OUT: "The answer was not given out"}
 
 
 class NotDecided(OperatorError):
@@ -47,6 +55,8 @@ class Approvals:
         Where records are kept; called when one is first needed.
     lasts
         After which an action that nobody decided is off.
+    answer
+        Answers a question that a person let pass; gets its record. What is wrong is raised.
     """
 
     def __init__(
@@ -56,8 +66,9 @@ class Approvals:
         *,
         lasts: timedelta,
         clock: Clock = utc_now,
+        answer: Callable[[Approval], str] | None = None,
     ) -> None:
-        self._database, self.policy = database, policy
+        self._database, self.policy, self._answer = database, policy, answer
         self._lasts, self.clock = lasts, clock
 
     @cached_property
@@ -94,12 +105,51 @@ class Approvals:
         demand = self.policy.demand(spec, arguments, caller.said, named)
         if demand is None:
             return None
-        asked = self.store.ask(
+        asked = self._ask(spec, arguments, caller, demand, "" if effect is None else told(effect))
+        # Without the record's id: what a model is told should be the same each time.
+        text = f"not done yet: it waits for approval by the {demand.role} ({demand.why})"
+        return Stopped("waiting", text, asked.id)
+
+    def hold(
+        self, question: str, answer: str | None, request: Request, reasons: Sequence[str]
+    ) -> str:
+        """Put a question, or the answer to it, before a person; return the record's id.
+
+        Parameters
+        ----------
+        answer
+            Is given out, as it is, when it is approved; None: the question is answered then.
+        reasons
+            What the guards found.
+        """
+        spec = ToolSpec(ANSWER if answer is None else GIVE_OUT, "", {}, effect="write")
+        arguments = {"question": question} | ({} if answer is None else {"answer": answer})
+        caller = Caller(
+            "guards",
+            tenant=request.tenant,
+            user=request.user,
+            request=request.id,
+            thread=request.thread,
+            identity=request.identity,
+        )
+        asked = self.policy.demand(spec, arguments, request.asked)
+        demand = Demand(asked.role if asked else self.policy.role, ", ".join(reasons))
+        return self._ask(spec, arguments, caller, demand, "").id
+
+    def _ask(
+        self,
+        spec: ToolSpec,
+        arguments: Mapping[str, Any],
+        caller: Caller,
+        demand: Demand,
+        effect: str,
+    ) -> Approval:
+        return self.store.ask(
             tenant=caller.tenant,
             tool=spec.name,
             version=spec.version,
             arguments=arguments,
-            effect="" if effect is None else told(effect),
+            effect=effect,
             why=demand.why,
             role=demand.role,
             agent=caller.agent,
@@ -110,9 +160,6 @@ class Approvals:
             now=self.clock(),
             lasts=self._lasts,
         )
-        # Without the record's id: what a model is told should be the same each time.
-        text = f"not done yet: it waits for approval by the {demand.role} ({demand.why})"
-        return Stopped("waiting", text, asked.id)
 
     def decide(
         self, id_: str, *, approve: bool, by: Decider, call: Call, note: str = ""
@@ -134,17 +181,43 @@ class Approvals:
         assert done is not None  # nothing deletes it
         return done
 
+    def close(self, id_: str, *, done: bool, by: Decider, note: str) -> Approval:
+        """State what became of an action that was approved and cut off, as somebody has found.
+
+        Raises
+        ------
+        NotDecided
+            It was not cut off, may still be running, or the wrong person says so.
+        """
+        held = self._may(id_, by)
+        if held.state not in ("approved", "running"):
+            raise NotDecided(f"{id_} was not cut off: {held.state}")
+        until = datetime.fromisoformat(held.decided_at) + CUT_OFF
+        if self.clock() < until:
+            raise NotDecided(f"{id_} may still be running: look again after {until:%H:%M} UTC")
+        said = f"{by.user} looked: {note}" if note else f"{by.user} looked"
+        if not self.store.end(id_, "done" if done else "failed", said):
+            raise NotDecided(f"{id_} has ended in the meantime")
+        closed = self.store.get(id_)
+        assert closed is not None
+        return closed
+
     def outcome(self, id_: str) -> str | None:
         """Return what became of an action in a sentence; None while it waits or is being done."""
         held = self.store.get(id_)
         if held is None:
             return "There is no record of this action any more."
+        undone = _KEPT_BACK.get(held.tool, f"{held.tool} was not done")
         if held.late(self.clock()):
-            return f"{held.tool} was not done: nobody decided until {held.expires_at[:16]} UTC."
+            return f"{undone}: nobody decided until {held.expires_at[:16]} UTC."
         by = f"the {held.role} ({held.decided_by})" if held.decided_by else f"the {held.role}"
         note = f" Note: {held.note}." if held.note else ""
         if held.state == "rejected":
-            return f"{held.tool} was not done: {by} did not approve it.{note}"
+            return f"{undone}: {by} did not approve it.{note}"
+        if held.tool in _HELD and held.state in ("done", "failed"):
+            failed = ", but it failed" if held.state == "failed" else ""
+            let = f"{by[0].upper()}{by[1:]} let {_HELD[held.tool]}"
+            return f"{let}{failed}: {held.result}{note}"
         if held.state == "done":
             return f"{held.tool} was approved by {by} and done: {held.result}.{note}"
         if held.state == "failed":
@@ -174,6 +247,9 @@ class Approvals:
         return f"{held.id} was decided before: {held.state}, by {held.decided_by or 'nobody'}"
 
     def _carry_out(self, held: Approval, call: Call) -> None:
+        if held.tool in _HELD:
+            self._let_through(held)
+            return
         caller = Caller(
             held.agent,
             tenant=held.tenant,
@@ -187,3 +263,16 @@ class Approvals:
         if result.status == "timeout":
             return  # it may have been done; the record says that nobody knows
         self.store.end(held.id, "done" if result.ok else "failed", result.text)
+
+    def _let_through(self, held: Approval) -> None:
+        same = {"tenant": held.tenant, "tool": held.tool, "version": held.version}
+        if not self.store.begin(held.id, arguments=held.arguments, **same):
+            return
+        if held.tool == GIVE_OUT:
+            self.store.end(held.id, "done", str(held.arguments["answer"]))
+            return
+        assert self._answer is not None  # whoever has guards that ask can answer
+        try:
+            self.store.end(held.id, "done", self._answer(held))
+        except Exception as error:
+            self.store.end(held.id, "failed", reason(error))

@@ -177,6 +177,24 @@ class ApprovalStore:
             (id_,),
         )
 
+    def forget(self, threads: Sequence[str]) -> int:
+        """Empty the records of these conversations; return how many there were.
+
+        That somebody decided, and what came of it, stays; of what it was about nothing does, and
+        what waited is off. Whoever calls it scrubs the database's files afterwards.
+        """
+        marks = ", ".join("?" * len(threads))
+        if not threads:
+            return 0
+        with self._connection() as held:
+            statement = (
+                "UPDATE approvals SET arguments = '{}', effect = '', result = '', "
+                "note = 'forgotten', thread = '', "
+                "state = CASE WHEN state = 'pending' THEN 'rejected' ELSE state END "
+                f"WHERE thread IN ({marks}) RETURNING id"
+            )
+            return len(_run(held, statement, tuple(threads)))
+
     def _change(self, change: str, new: Sequence[Any], where: str, values: Sequence[Any]) -> bool:
         with self._connection() as held:
             statement = f"UPDATE approvals SET {change} WHERE {where} RETURNING id"

@@ -82,6 +82,8 @@ class Guards:
             if channel not in one.channels:
                 continue
             made = _asked(name, one.guard, left, channel, context)
+            if made.verdict == "ask" and channel == "user" and context.request.approved:
+                continue  # a person was asked
             reasons += made.reasons
             if made.stopped:
                 verdict = made

@@ -11,6 +11,9 @@ from agentops_ref.agents.guards.decision import Context, Decision
 from agentops_ref.agents.request import Kept, Request
 from agentops_ref.records import Answer, Hit
 
+Hold = Callable[[str, str | None, Request, Sequence[str]], str]
+"""Question, answer, request and what was found → the record of what a person has to decide."""
+
 
 class _Kept(Kept):
     """Where an agent puts what it has so far: a part of an answer is guarded as the whole is."""
@@ -39,6 +42,7 @@ class Guarded:
     """Asks an agent what may be asked, and gives out what may be said.
 
     Whatever is stopped is an `Answer` that says so; its ``problem`` begins with "block" or "ask".
+    Where a person is asked, `Answer.waiting` names the record of it.
 
     Parameters
     ----------
@@ -47,6 +51,8 @@ class Guarded:
         decide.
     writes
         Returns the tools that change something; what was done before a stop is told.
+    hold
+        Puts a question, or the answer to it, before a person; None: nobody is there to be asked.
     """
 
     def __init__(
@@ -58,34 +64,53 @@ class Guarded:
         answer: str,
         ask: str,
         writes: Callable[[], Collection[str]] = tuple,
+        hold: Hold | None = None,
     ) -> None:
-        self.agent, self.guards, self._writes = agent, guards, writes
+        self.agent, self.guards, self._writes, self._hold = agent, guards, writes, hold
         self._told = {"user": user, "answer": answer, "ask": ask}
 
     def __call__(self, question: str, *, request: Request | None = None) -> Answer:
         request = request or Request()
         asked = self.guards.check(question, "user", Context(request, question))
         if asked.stopped:
-            return self._refused(asked, self._told["user"], Answer("", abstained=True))
+            refused = self._refused(asked, self._told["user"], Answer("", abstained=True))
+            return self._held(refused, asked, question, None, request)
         known = tuple(self.guards.sifted(request.known, Context(request, question)))
 
         def given_out(answer: Answer) -> Answer:
             return self._given_out(answer, question, request, known)
 
         kept = _Kept(request.kept, given_out)
-        return given_out(self.agent(asked.text, request=replace(request, known=known, kept=kept)))
+        answer = self.agent(asked.text, request=replace(request, known=known, kept=kept))
+        return self._given_out(answer, question, request, known, whole=True)
 
     def _given_out(
-        self, answer: Answer, question: str, request: Request, known: Sequence[Hit]
+        self,
+        answer: Answer,
+        question: str,
+        request: Request,
+        known: Sequence[Hit],
+        *,
+        whole: bool = False,
     ) -> Answer:
+        """Return an answer as it may be said; nobody is asked about what is not ``whole`` yet."""
         if answer.abstained:
             return answer
         shown = [f"{hit.chunk.context}\n{hit.chunk.text}" for hit in (*answer.hits, *known)]
         shown += [step.result for step in answer.steps if step.result]
         said = self.guards.check(answer.text, "answer", Context(request, question, tuple(shown)))
         if said.stopped:
-            return self._refused(said, self._told["answer"], answer)
+            refused = self._refused(said, self._told["answer"], answer)
+            return self._held(refused, said, question, answer.text, request) if whole else refused
         return answer if said.verdict == "pass" else replace(answer, text=said.text)
+
+    def _held(
+        self, refused: Answer, why: Decision, question: str, answer: str | None, request: Request
+    ) -> Answer:
+        if why.verdict != "ask" or self._hold is None:
+            return refused
+        record = self._hold(question, answer, request, why.reasons)
+        return replace(refused, waiting=(*refused.waiting, record))
 
     def _refused(self, decision: Decision, told: str, answer: Answer) -> Answer:
         """Return the answer in place of one that was stopped, without what it rested on."""

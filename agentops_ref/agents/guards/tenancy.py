@@ -7,17 +7,19 @@ wrong row. What the question itself names may be named again: "no unit NL16-2310
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
-from threading import Lock
+from threading import Lock, Thread
 
 from agentops_ref.agents.guards.decision import Channel, Context, Decision, OnHit, hit, passed
 
 Owners = Mapping[str, frozenset[str]]
 """What names somebody or something, in lower case → the tenants to whom it belongs."""
-FRESH = 60.0
-"""Seconds for which the owners are taken as known."""
+FRESH, STALE = 60.0, 600.0
+"""Seconds after which the owners are read anew beside the work, and after which it waits for it."""
+log = logging.getLogger(__name__)
 _TOKEN = re.compile(r"[\w@.+-]*\w", re.UNICODE)
 
 
@@ -36,7 +38,8 @@ class Tenancy:
     Parameters
     ----------
     owners
-        Returns whose every name is; asked again after a minute.
+        Returns whose every name is; asked again, in a thread, after a minute: a request does not
+        wait for that unless what is known is ten minutes old.
     clock
         Monotonic seconds.
     """
@@ -49,7 +52,7 @@ class Tenancy:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._on_hit, self._ask, self._clock = on_hit, owners, clock
-        self._lock, self._read_at = Lock(), 0.0
+        self._lock, self._read_at, self._reading = Lock(), 0.0, False
         self._known: tuple[Owners, int] | None = None
 
     def check(self, text: str, channel: Channel, context: Context) -> Decision:
@@ -77,8 +80,26 @@ class Tenancy:
 
     def _owners(self) -> tuple[Owners, int]:
         with self._lock:
-            if self._known is None or self._clock() - self._read_at > FRESH:
-                owners = self._ask()
-                longest = max((len(name.split()) for name in owners), default=0)
-                self._known, self._read_at = (owners, longest), self._clock()
+            age = self._clock() - self._read_at
+            if self._known is None or age > STALE:
+                self._known, self._read_at = self._read(), self._clock()
+            elif age > FRESH and not self._reading:
+                self._reading = True
+                Thread(target=self._renew, name="owners", daemon=True).start()
             return self._known
+
+    def _read(self) -> tuple[Owners, int]:
+        owners = self._ask()
+        return owners, max((len(name.split()) for name in owners), default=0)
+
+    def _renew(self) -> None:
+        at = self._clock()
+        try:
+            known = self._read()
+        except Exception:  # asked again with the next request, and waited for in the end
+            log.exception("whose the names are was not read anew")
+            known = None
+        with self._lock:
+            self._reading = False
+            if known is not None and at >= self._read_at:
+                self._known, self._read_at = known, at

@@ -42,6 +42,8 @@ from agentops_ref.records import Answer, Citation, Hit, Step
 from agentops_ref.tracing import Tracer
 
 log = logging.getLogger(__name__)
+STOPPED = ("block:", "ask:")
+"""How the problem of an answer begins that guards stopped; nothing is learned of such a turn."""
 RECALL = 0.25
 """Share of what a request has left that recalling may take."""
 _KEPT = "answer"
@@ -195,7 +197,7 @@ class Conversation:
         # What the agent keeps of its own is not the turn's: its steps and its cost come on top.
         given = dataclasses.replace(request, known=known, asked="\n".join(words), kept=Kept())
         answer = self._agent(question, request=given)
-        if answer.abstained and answer.problem:
+        if answer.abstained and answer.problem and not (answer.waiting and self._outcome):
             raise _NoAnswer(answer)
         steps = [Step("memory", "question", question)] if question != said else []
         steps += [recalled_step(known)] if known else []
@@ -226,10 +228,10 @@ class Conversation:
 
     def _learn(self, state: ConversationState, runtime: Runtime[Request]) -> ConversationState:
         request = runtime.context
-        if self._learner is None or not request.subjects:
+        reply: Answer = state["reply"]
+        if self._learner is None or not request.subjects or reply.problem.startswith(STOPPED):
             return {}
         *before, said, _ = state["messages"]
-        reply: Answer = state["reply"]
         who = request.user or request.subjects[0]
         try:
             learned = self._learner(

@@ -58,11 +58,12 @@ def forget(
 ) -> None:
     """Remove facts for good, from the database's files too.
 
-    The conversations in which they were said or shown are named, and stay unless --thread names
+    With a conversation goes what it asked approval for: of the record only who decided stays. The
+    conversations in which they were said or shown are named, and stay unless --thread names
     them. Traces, logs and backups are not looked into.
     """
-    held = session.app().memory
-    facts = held.facts.show(tenant=tenant, subject=subject)
+    app = session.app()
+    facts = app.memory.facts.show(tenant=tenant, subject=subject)
     tenants = sorted({one.tenant for one in facts})
     if len(tenants) > 1:
         raise click.UsageError(
@@ -82,7 +83,7 @@ def forget(
             click.echo(f"  {one.attribute}: {one.text}", err=True)
         click.confirm(f"Forget {len(chosen)} facts of '{subject}'{named}?", abort=True, err=True)
     of = tenants[0] if tenants else tenant or ""
-    gone = held.forget(tenant=of, subject=subject, fact=fact, threads=threads)
+    gone = app.forget(tenant=of, subject=subject, fact=fact, threads=threads)
     left = [thread for thread in gone.threads if thread not in threads]
     if as_json:
         print_json({"facts": gone.facts, "threads": list(threads), "threads_left": left})

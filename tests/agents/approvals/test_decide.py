@@ -233,6 +233,60 @@ def test_cut_off_anywhere_it_is_done_at_most_once(database: Database, point: str
     assert len(desk.paid) == done
 
 
+def cut_off(desk: Desk) -> str:
+    """Approve an action whose process dies before it begins; return its id."""
+
+    def cut(*_: Any) -> Any:
+        raise Killed
+
+    id_ = waiting(desk)
+    with pytest.raises(Killed):
+        desk.approvals.decide(id_, approve=True, by=TREASURER, call=cut)
+    return id_
+
+
+@pytest.mark.parametrize(("done", "state"), [(True, "done"), (False, "failed")])
+def test_what_was_cut_off_is_closed_by_whoever_looked(desk: Desk, done: bool, state: str) -> None:
+    id_ = cut_off(desk)
+    with pytest.raises(NotDecided, match="may still be running"):
+        desk.approvals.close(id_, done=done, by=TREASURER, note="")
+    desk.clock.pass_(hours=1)
+    with pytest.raises(NotDecided, match="decided by the treasurer; eva has chief"):
+        desk.approvals.close(id_, done=done, by=CHIEF, note="")
+    closed = desk.approvals.close(id_, done=done, by=TREASURER, note="the bank says so")
+    assert (closed.state, closed.result) == (state, "ida looked: the bank says so")
+    assert "the bank says so" in str(desk.approvals.outcome(id_))
+    assert desk.paid == []
+    assert desk.approvals.store.list() == []
+    with pytest.raises(NotDecided, match="was not cut off"):
+        desk.approvals.close(id_, done=done, by=TREASURER, note="")
+
+
+def test_what_waits_is_not_closed(desk: Desk) -> None:
+    id_ = waiting(desk)
+    with pytest.raises(NotDecided, match="was not cut off: pending"):
+        desk.approvals.close(id_, done=True, by=TREASURER, note="")
+    assert desk.decide(id_).state == "done"
+
+
+def test_forgotten_with_its_conversation_only_the_decision_stays(desk: Desk) -> None:
+    first = waiting(desk, replace(ASKER, thread="a"))
+    desk.decide(first)
+    second = waiting(desk, replace(ASKER, thread="a"), euros=700)
+    other = waiting(desk, replace(ASKER, request="r2", thread="b"))
+    assert desk.approvals.store.forget([]) == 0
+    assert desk.approvals.store.forget(["a"]) == 2
+    held = {one.id: one for one in desk.approvals.store.list(every=True)}
+    assert [held[one].state for one in (first, second, other)] == ["done", "rejected", "pending"]
+    for one in (first, second):
+        assert (held[one].arguments, held[one].effect, held[one].result) == ({}, "", "")
+    assert held[first].decided_by == "ida"
+    assert held[other].arguments == BIG
+    with pytest.raises(NotDecided):
+        desk.decide(second)
+    assert desk.paid == [(500, "Ada")]
+
+
 def test_where_no_record_can_be_kept_nothing_is_done(tmp_path: Any) -> None:
     class Gone:
         def one_at_a_time(self, key: str, *, wait: float) -> Any:

@@ -17,7 +17,11 @@ from agentops_ref.config import shipped_config_dir
 from agentops_ref.records import Answer, Chunk, Hit, Step, Usage
 from agentops_ref.testing import ScriptedChat
 
-TOLD = {"user": "not this question", "answer": "no answer", "ask": "a person decides"}
+TOLD: dict[str, Any] = {
+    "user": "not this question",
+    "answer": "no answer",
+    "ask": "a person decides",
+}
 
 
 class Word:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event
+from threading import enumerate as enumerate_threads
 
 import pytest
 from hypothesis import given
@@ -16,7 +18,7 @@ from agentops_ref.agents.guards.injection import Injection, load_rules
 from agentops_ref.agents.guards.links import Links
 from agentops_ref.agents.guards.normalise import MOST, plain, tag_characters, views
 from agentops_ref.agents.guards.scope import Scope
-from agentops_ref.agents.guards.tenancy import FRESH, Tenancy, owners_of
+from agentops_ref.agents.guards.tenancy import FRESH, STALE, Tenancy, owners_of
 from agentops_ref.agents.request import Request
 from agentops_ref.config import load_config, shipped_config_dir
 from agentops_ref.errors import ConfigError, OperatorError
@@ -259,18 +261,69 @@ def test_what_was_asked_may_be_said_again_and_the_desk_may_say_all() -> None:
     assert tenancy().check("Liv Rognlid", "answer", desk).verdict == "pass"
 
 
-def test_owners_are_asked_again_after_a_while() -> None:
-    now, asked = [0.0], []
+class Names:
+    """Whose the names are, read when ``go`` says so; counts how often."""
 
-    def owners() -> dict[str, frozenset[str]]:
-        asked.append(now[0])
-        return {}
+    def __init__(self) -> None:
+        self.now, self.asked, self.go = 0.0, 0, Event()
+        self.owners: dict[str, frozenset[str]] = {}
+        self.go.set()
+        self.guard = Tenancy(on_hit="block", owners=self.read, clock=lambda: self.now)
 
-    guard = Tenancy(on_hit="block", owners=owners, clock=lambda: now[0])
-    for moment in (0.0, FRESH, FRESH + 1, FRESH + 2):
-        now[0] = moment
-        guard.check("x", "tool", TORVIK)
-    assert asked == [0.0, FRESH + 1]
+    def read(self) -> dict[str, frozenset[str]]:
+        self.asked += 1
+        if not self.go.wait(10):
+            raise TimeoutError
+        if "broken" in self.owners:
+            raise OSError("the tables are gone")
+        return dict(self.owners)
+
+    def verdict(self, *, at: float) -> str:
+        self.now = at
+        return self.guard.check("Ada", "tool", TORVIK).verdict
+
+    def settled(self) -> None:
+        """Wait for what is being read beside."""
+        for thread in enumerate_threads():
+            if thread.name == "owners":
+                thread.join(10)
+
+
+def test_owners_are_read_anew_beside_the_work() -> None:
+    names = Names()
+    assert names.verdict(at=0.0) == names.verdict(at=FRESH) == "pass"
+    assert names.asked == 1
+    names.owners["ada"] = frozenset({"granmo"})
+    names.go.clear()
+    # Nobody waits for it, and it is read once.
+    assert [names.verdict(at=FRESH + more) for more in (1, 2, 3)] == ["pass"] * 3
+    assert names.asked == 2
+    names.go.set()
+    names.settled()
+    assert names.verdict(at=FRESH + 4) == "block"
+    assert names.asked == 2
+
+
+def test_what_is_too_old_is_waited_for() -> None:
+    names = Names()
+    names.verdict(at=0.0)
+    names.owners["ada"] = frozenset({"granmo"})
+    assert names.verdict(at=STALE + 1) == "block"
+
+
+def test_names_that_cannot_be_read_anew_are_asked_for_again_and_in_the_end_stop_all(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    names = Names()
+    names.verdict(at=0.0)
+    names.owners["broken"] = frozenset()
+    for more in (1, 2):
+        assert names.verdict(at=FRESH + more) == "pass"
+        names.settled()
+    assert names.asked == 3
+    assert "the tables are gone" in caplog.text
+    with pytest.raises(OSError, match="the tables are gone"):  # and `Guards` blocks
+        names.verdict(at=STALE + 1)
 
 
 # --- scope ------------------------------------------------------------------------------------
