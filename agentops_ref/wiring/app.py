@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from agentops_ref.config import Config
-from agentops_ref.wiring.evaluation import Evaluation
 from agentops_ref.wiring.extraction import Extraction
 from agentops_ref.wiring.judges import Judges
 
 
-class App(Evaluation, Extraction, Judges):
+class App(Judges, Extraction):
     """The wired objects, each made when it is first touched.
 
     ``app.sync()``, ``app.search("...")``, ``app.agent("...")`` and ``app.evaluate()`` are what
