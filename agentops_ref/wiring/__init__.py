@@ -7,8 +7,8 @@ Each module holds one subject, as a class that inherits what it builds upon; `Ap
     quality, tables → syncing
     index, tables → agents, extraction
     agents, syncing → evaluation
-    base → judges
-    evaluation, extraction, judges → app
+    evaluation → judges
+    judges, extraction → app
 
 Everything below this package receives what it needs as arguments; nothing below reads the
 configuration file. A name is one of the short list in `PARTS`, or an import path

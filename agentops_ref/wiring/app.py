@@ -9,7 +9,7 @@ from agentops_ref.wiring.extraction import Extraction
 from agentops_ref.wiring.judges import Judges
 
 
-class App(Datasets, ErrorAnalysis, Extraction, Judges):
+class App(Datasets, ErrorAnalysis, Judges, Extraction):
     """The wired objects, each made when it is first touched.
 
     ``app.sync()``, ``app.search("...")``, ``app.agent("...")`` and ``app.evaluate()`` are what

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agentops_ref.errors import ConfigError
-from agentops_ref.wiring.base import Base
+from agentops_ref.records import Answer, Case, Chunk, Hit
+from agentops_ref.wiring.evaluation import Evaluation
 
 if TYPE_CHECKING:
     from agentops_ref.evals.calibration import Calibration
     from agentops_ref.evals.calibration.labels import Row, VerdictOf
     from agentops_ref.evals.calibration.report import Calibrated, Corrected, Split
     from agentops_ref.evals.calibration.uses import Use
+    from agentops_ref.evals.judge import Judge
 
 SEED = 8
 """The same labels and verdicts give the same figures."""
 
 
-class Judges(Base):
+class Judges(Evaluation):
     """See `agentops_ref.evals.calibration`."""
 
     def calibrate(
@@ -31,8 +34,7 @@ class Judges(Base):
         frozen: Path | None = None,
         same_population: bool = False,
         again: bool = False,
-        ask: VerdictOf | None = None,
-        asked: str = "",
+        judge: str | None = None,
     ) -> Calibrated:
         """Compare a judge with people, and correct what it said of other items.
 
@@ -48,8 +50,9 @@ class Judges(Base):
             Whether the test rows are a random sample of what was judged.
         again
             Use the test rows for this judge although another was tried on them.
-        ask, asked
-            Asks the judge for rows without a verdict, and that judge's digest.
+        judge
+            The one of ``evals.judges`` that is asked where a row brings no verdict; such a row has
+            ``question``, ``answer`` and ``excerpts`` (texts, or objects with a ``text``).
 
         Raises
         ------
@@ -80,12 +83,14 @@ class Judges(Base):
             raise ConfigError(f"{frozen}: no id is among those of {labels}: freeze the same items")
         if others is not None and not others.keys() - labelled:
             raise ConfigError(f"{judged}: every item is labelled in {labels}; nothing to correct")
-        judge = judge_digest(rows, asked)
+        one = self.judge(judge) if judge else None
+        ask = partial(_verdict, one) if one else None
+        digest = judge_digest(rows, one.digest if one else "")
         on_dev = verdicts_of(dev, ask)
-        use, on_test, remembered = self._used(labels, judge, test, ask, again=again)
+        use, on_test, remembered = self._used(labels, digest, test, ask, again=again)
         on_dev_too = count(dev, on_dev)
         return Calibrated(
-            judge,
+            digest,
             level,
             self._split(on_dev_too, len(dev) - len(on_dev)) if on_dev_too else None,
             self._split(use.result, use.unjudged),
@@ -166,3 +171,25 @@ class Judges(Base):
             labels_fit(calibration, judged),
             tuple(corrected_rates(calibration, judged, rng, level=level)),
         )
+
+
+def _verdict(judge: Judge, row: Row) -> int | None:
+    """Ask a judge about a labelled row; None where it gave no verdict."""
+    question, answer = (row.fields.get(key) for key in ("question", "answer"))
+    excerpts = row.fields.get("excerpts")
+    texts = [
+        one.get("text") if isinstance(one, dict) else one
+        for one in (excerpts if isinstance(excerpts, list) else [None])
+    ]
+    if not all(isinstance(text, str) for text in (question, answer, *texts)):
+        raise ConfigError(
+            f"row '{row.id}' has no verdict, and no judge can be asked about it: it needs "
+            "'question' and 'answer', texts, and 'excerpts', a list of texts"
+        )
+    hits = tuple(
+        Hit(Chunk(f"{row.id}-{at}", "", "", at, str(text), ""), 0.0)
+        for at, text in enumerate(texts)
+    )
+    given = Answer(str(answer), abstained=False, hits=hits)
+    score = judge(Case(row.id, str(question)), given).value
+    return None if score is None else int(score >= 1)

@@ -26,6 +26,7 @@ def judge() -> None:
     "--same-population", is_flag=True,
     help="The test rows are a random sample of what was judged: use their labels, too.",
 )  # fmt: skip
+@click.option("--judge", "name", metavar="NAME", help="Ask this one where a row has no verdict.")
 @click.option("--again", is_flag=True, help="Use test rows that another judge has used.")
 @json_option
 @command
@@ -35,6 +36,7 @@ def calibrate(
     judged: Path | None,
     frozen: Path | None,
     same_population: bool,
+    name: str | None,
     again: bool,
     as_json: bool,
 ) -> None:
@@ -47,7 +49,12 @@ def calibrate(
     from agentops_ref.evals.calibration import report
 
     found = session.app().calibrate(
-        labels, judged=judged, frozen=frozen, same_population=same_population, again=again
+        labels,
+        judged=judged,
+        frozen=frozen,
+        same_population=same_population,
+        again=again,
+        judge=name,
     )
     if as_json:
         print_json(found.to_dict())

@@ -13,6 +13,8 @@ from agentops_ref.errors import ConfigError
 from agentops_ref.evals.calibration.counts import Calibration
 
 Split = Literal["dev", "test"]
+SPLITS: tuple[Split, ...] = get_args(Split)
+SPLITS: tuple[Split, ...] = get_args(Split)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,8 @@ def verdicts_of(rows: Sequence[Row], ask: VerdictOf | None) -> dict[str, int]:
     if lacking and ask is None:
         raise ConfigError(
             f"{len(lacking)} of {len(rows)} labelled rows have no verdict (the first is "
-            f"'{lacking[0]}') and no judge is there to ask: give each row \"judge\": 0 or 1"
+            f"'{lacking[0]}') and no judge was named to ask: give each row \"judge\": 0 or 1, or "
+            "name one of evals.judges"
         )
     found = {
         row.id: row.judge if row.judge is not None or ask is None else ask(row) for row in rows
@@ -118,9 +121,10 @@ def _digest(value: Any) -> str:
 
 
 def _row(values: Mapping[str, Any], where: str) -> Row:
-    split: Any = values.get("split")
-    if split not in get_args(Split):
-        raise ConfigError(f'{where}: \'split\' must be "dev" or "test", got {split!r}')
+    split = next((one for one in SPLITS if one == values.get("split")), None)
+    if split is None:
+        got = values.get("split")
+        raise ConfigError(f'{where}: \'split\' must be "dev" or "test", got {got!r}')
     reason = values.get("reason") or ""
     if not isinstance(reason, str):
         raise ConfigError(f"{where}: 'reason' must be a text, got {reason!r}")

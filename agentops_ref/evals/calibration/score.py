@@ -210,8 +210,8 @@ def most_likely(theta: Array, counts: Counts) -> tuple[Array, Array, Array]:
         with np.errstate(divide="ignore", invalid="ignore"):
             # Of two ways to write the root, the one that subtracts nothing of equal size.
             chosen = np.where(total > 0, 2 * hits / (total + root), (total - root) / (2 * force))
-        clipped: Array = np.clip(chosen, 0, 1)
-        return clipped
+        inside: Array = np.clip(chosen, 0, 1)
+        return inside
 
     def residual(t: Array) -> Array:
         total: Array = (signs * proportions(t)).sum(axis=0)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from agentops_ref.config import load_config
-from agentops_ref.errors import ConfigError, OperatorError
+from agentops_ref.errors import ConfigError, ModelError, OperatorError
 from agentops_ref.evals.calibration.labels import load_labels, load_verdicts
 from agentops_ref.evals.calibration.report import agreement_table, estimates_table, notes
 from agentops_ref.evals.calibration.uses import load_uses, uses_file
+from agentops_ref.evals.judge import Judge
 from agentops_ref.wiring import App, build
 
 
@@ -100,18 +102,38 @@ def test_a_spoilt_memory_is_not_skipped(app: App, labels: Path) -> None:
         app.calibrate(labels)
 
 
-def test_a_judge_is_asked_where_a_row_has_no_verdict(app: App, tmp_path: Path) -> None:
-    bare = [{**row, "judge": None} for row in rows()]
+def test_a_judge_is_asked_where_a_row_has_no_verdict(
+    app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The real `Judge`, with a model that reads the answer off what it is shown."""
+
+    def named(name: str) -> Judge:
+        def ask(values: Mapping[str, str], schema: Mapping[str, Any]) -> dict[str, str]:
+            if "unreadable" in values["answer"] and name == "mine":
+                raise ModelError("no JSON")
+            return {"verdict": "yes" if values["answer"] in values["excerpts"] else "no"}
+
+        return Judge(name, criterion="?", ask=ask, recipe=name, reason="none", chars=900)
+
+    monkeypatch.setattr(app, "judge", named)
+    bare = [{k: v for k, v in row.items() if k != "judge"} for row in rows()]
+    for row in bare:
+        shown = {"question": "q?", "answer": "17 bar", "excerpts": ["it is 17 bar"]}
+        row.update(shown if row["label"] else {**shown, "excerpts": [{"text": "12 bar"}]})
+    bare[20]["answer"] = "unreadable"
     labels = write(tmp_path / "bare.jsonl", bare)
     with pytest.raises(ConfigError, match="20 of 20 labelled rows"):
         app.calibrate(labels)
-    found = app.calibrate(
-        labels, ask=lambda row: None if row.id == "test0" else row.label, asked="mine"
-    )
+    assert not uses_file(labels).exists()
+    found = app.calibrate(labels, judge="mine")
     assert found.test.unjudged == 1
-    assert found.test.agreement.tpr.rate == 1
+    assert (found.test.agreement.tpr.rate, found.test.agreement.tnr.rate) == (1, 1)
+    assert app.calibrate(labels, judge="mine").remembered
     with pytest.raises(OperatorError, match="another judge"):
-        app.calibrate(labels, ask=lambda row: 1, asked="other")
+        app.calibrate(labels, judge="other")
+    incomplete = write(tmp_path / "few.jsonl", [{"id": "a", "label": 1, "split": "test"}])
+    with pytest.raises(ConfigError, match=r"'a' has no verdict.*'excerpts', a list"):
+        app.calibrate(incomplete, judge="mine")
 
 
 def test_judged_and_frozen_items(app: App, labels: Path, tmp_path: Path) -> None:
