@@ -9,6 +9,7 @@ from agentops_ref.errors import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
     from agentops_ref.evals.errors import (
         Agreement,
@@ -39,7 +40,7 @@ def codes(out: Console, held: Readings, failures: Sequence[Count], states: Seque
             out.print(f"{one.trace}{where} {printable(note)}", markup=False)
 
 
-def counts(heading: str, rows: Sequence[Count]) -> object:
+def counts(heading: str, rows: Sequence[Count]) -> Table:
     """Return a table of counts with their intervals."""
     from rich.table import Table
     from rich.text import Text

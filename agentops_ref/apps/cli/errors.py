@@ -11,11 +11,14 @@ import click
 
 from agentops_ref.apps.cli.common import (
     Session,
+    architecture_option,
+    asking,
     command,
     console,
     json_option,
     print_json,
     progress_bar,
+    tenant_option,
 )
 from agentops_ref.apps.cli.errors_common import coder_option, file_option, rows, who
 from agentops_ref.apps.cli.errors_groups import taxonomy
@@ -40,7 +43,8 @@ def errors() -> None:
 )
 @click.option("--cases", type=click.Path(exists=True, dir_okay=False, path_type=Path),
               metavar="FILE", help="Ask these cases now, and take their traces.")  # fmt: skip
-@click.option("--architecture", metavar="NAME", help="With --cases: whom; by default agent.kind.")
+@architecture_option
+@tenant_option
 @file_option
 @coder_option
 @json_option
@@ -51,6 +55,7 @@ def import_(
     runs: str | None,
     cases: Path | None,
     architecture: str | None,
+    tenant: str | None,
     file: Path | None,
     coder: str | None,
     as_json: bool,
@@ -66,7 +71,7 @@ def import_(
 
     if sum(one is not None for one in (file_in, runs, cases)) != 1:
         raise click.UsageError("give one of FILE, --runs EXPERIMENT/RUN and --cases FILE")
-    app = session.app()
+    app = session.app(*asking(architecture, tenant))
     into = file or app.readings_file
     if file_in is not None:
         text = _text_of(file_in)
@@ -76,11 +81,10 @@ def import_(
         done = app.import_traces(app.tracked_traces(runs), into)
     else:
         assert cases is not None
-        kind = architecture or app.config.agent.kind
         with progress_bar(quiet=as_json) as update:
             app.ensure_index(progress=update)
-            asked = select(load_cases(cases))
-            traces = app.asked_traces(asked, kind, progress=update)
+            asked = select(load_cases(cases), corpus_version=1)
+            traces = app.asked_traces(asked, app.config.agent.kind, progress=update)
         done = app.import_traces(traces, into)
     if as_json:
         print_json({"file": into, **done._asdict()})

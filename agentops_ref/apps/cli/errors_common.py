@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
-
-if TYPE_CHECKING:
-    from agentops_ref.evals.errors import Count
 
 file_option = click.option(
     "--file", "file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
@@ -25,10 +22,13 @@ def who(coder: str | None) -> str:
     return coder or getuser()
 
 
-def rows(counts: Iterable[Count]) -> list[dict[str, Any]]:
-    """Return counts for JSON."""
-    return [
-        {**{k: v for k, v in one._asdict().items() if k != "interval"},
-         "low": round(one.interval.low, 6), "high": round(one.interval.high, 6)}
-        for one in counts
-    ]  # fmt: skip
+def rows(found: Iterable[Any]) -> list[dict[str, Any]]:
+    """Return named tuples for JSON, with the ends of an interval in place of it."""
+    made = []
+    for one in found:
+        row = one._asdict()
+        if "interval" in row:
+            low, high = row.pop("interval")
+            row |= {"low": round(low, 6), "high": round(high, 6)}
+        made.append(row)
+    return made

@@ -43,7 +43,7 @@ def taxonomy(session: Session, context: click.Context, file: Path | None, as_jso
                 "level": level,
                 "counts": rows(counts),
                 "coverage": rows([covered])[0],
-                "agreement": [pair._asdict() for pair in pairs],
+                "agreement": rows(pairs),
                 "strays": lost,
             }
         )

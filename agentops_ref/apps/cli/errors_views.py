@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from agentops_ref.apps.cli.common import Session, command, console, json_option, print_json
-from agentops_ref.apps.cli.errors_common import file_option
+from agentops_ref.apps.cli.errors_common import file_option, rows
 from agentops_ref.errors import ConfigError, OperatorError, nearest
 
 if TYPE_CHECKING:
@@ -97,24 +97,13 @@ def matrix(
                 "level": level,
                 "slices": {name: matrix_dict(one) for name, one in slices.items()},
                 "runs": paths.runs,
-                "transitions": _plain(paths.transitions),
-                "loops": _plain(paths.loops),
-                "dead_ends": _plain(paths.dead_ends),
+                "transitions": rows(paths.transitions),
+                "loops": rows(paths.loops),
+                "dead_ends": rows(paths.dead_ends),
             }
         )
     else:
         screen.matrix(console(), found, paths)
-
-
-def _plain(found: Any) -> list[dict[str, Any]]:
-    rows = []
-    for one in found:
-        row = one._asdict()
-        if "interval" in row:
-            interval = row.pop("interval")
-            row |= {"low": round(interval.low, 6), "high": round(interval.high, 6)}
-        rows.append(row)
-    return rows
 
 
 @click.command()

@@ -85,7 +85,7 @@ def add_records(path: Path, records: Iterable[Machine | Trace | Reading]) -> Imp
         readings_of([*lines, *map(_as_line, given)], path=str(path))
         if fresh:
             end = "" if not before or before.endswith("\n") else "\n"
-            _write(path, before + end + "".join(f"{to_line(one)}\n" for one in fresh))
+            write_whole(path, before + end + "".join(f"{to_line(one)}\n" for one in fresh))
     traces = sum(isinstance(one, Trace) for one in fresh)
     readings = sum(isinstance(one, Reading) for one in fresh)
     told = sum(not isinstance(one, Machine) for one in given)
@@ -134,7 +134,8 @@ def _read(path: Path) -> str:
         raise ConfigError(f"{path}: not UTF-8: {error.reason} at byte {error.start}") from None
 
 
-def _write(path: Path, text: str) -> None:
+def write_whole(path: Path, text: str) -> None:
+    """Write a file, all of it or nothing; its folder is there."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         with partial.open("w", encoding="utf-8", newline="\n") as file:

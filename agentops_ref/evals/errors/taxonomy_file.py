@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 from agentops_ref.errors import ConfigError, nearest
+from agentops_ref.evals.errors.store import write_whole
 from agentops_ref.evals.errors.taxonomy import Category, Taxonomy, checked
 
 HEAD = (
@@ -62,13 +62,8 @@ def load_taxonomy(path: Path) -> Taxonomy:
 
 def save_taxonomy(path: Path, taxonomy: Taxonomy) -> None:
     """Write the file, whole or not at all."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        partial.write_text(taxonomy_text(taxonomy), encoding="utf-8")
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_whole(path, taxonomy_text(taxonomy))
 
 
 def taxonomy_text(taxonomy: Taxonomy) -> str:

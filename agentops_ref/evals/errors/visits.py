@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any, NamedTuple
 
 from agentops_ref.errors import printable
@@ -100,14 +101,18 @@ def visits_of_answer(answer: Answer, naming: Naming | None = None) -> tuple[Visi
         return _chain(answer)
     found: list[Visit] = []
     leads = [step.agent for step in answer.steps if step.agent in naming.deciders]
-    for step in answer.steps:
+    for at, step in enumerate(answer.steps):
+        status = step.status
         if step.agent in naming.deciders:
-            found.append(Visit(naming.deciders[step.agent], input="", output=f"{step.action}"))
+            found.append(Visit(naming.deciders[step.agent], output=step.action))
             name = step.action
+            inner = takewhile(lambda one: one.agent not in naming.deciders, answer.steps[at + 1 :])
+            if any(one.status != "ok" for one in inner):
+                status = "ok"  # what went wrong below it is blamed
         else:
             name = f"{step.agent}/{step.action}" if leads else step.action
         said = step.detail if step.status != "ok" else step.result
-        found.append(Visit(name, step.status, _short(step.input), _short(said)))
+        found.append(Visit(name, status, _short(step.input), _short(said)))
     if leads and (last := naming.last.get(leads[0])):
         found.append(Visit(last))
     elif not leads:

@@ -87,6 +87,7 @@ def test_the_steps_of_an_answer_are_a_coarser_view_of_the_same_states() -> None:
     assert [visit.state for visit in found] == [
         "decide", "knowledge", "decide", "records", "records/find_unit", "finish",
     ]  # fmt: skip
+    assert [visit.state for visit in found if visit.status != "ok"] == ["records/find_unit"]
     fine = {visit.state for visit in visits_of_spans(SUPERVISED, NAMING)}
     assert {visit.state for visit in found} <= fine
 
