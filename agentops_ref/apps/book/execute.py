@@ -92,7 +92,7 @@ def kernel_environment(layout: Layout, name: str, *, base: Mapping[str, str]) ->
     return {
         **base,
         "AGENTOPS__PATHS__STATE": str(layout.state_of(name)),
-        "AGENTOPS__TRACKING__SECONDS": "120",  # cells look at traces, however busy the machine is
+        "AGENTOPS__TRACKING__SECONDS": "20",  # cells look at traces, and the machine may be busy
         ANSWERS: str(answers_of(layout, name)),
         "JUPYTER_DATA_DIR": str(jupyter / "data"),
         "JUPYTER_CONFIG_DIR": str(jupyter / "config"),
