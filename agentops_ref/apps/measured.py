@@ -18,10 +18,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from pandas import DataFrame
 
+    from agentops_ref.evals.calibration import Coverage
+
 RESULTS = Path("benchmarks/results")
 FAULTS = "faults.json"
 RECORDS = "extract_records.json"
 CHUNKING = "chunking.json"
+COVERAGE = "judge_coverage.json"
 PARSERS = "parse_pdf_"
 OURS = "this package"
 
@@ -107,6 +110,21 @@ def chunking(folder: Path | str) -> dict[str, Any]:
     Each has ``slices``, ``all`` among them, and ``mrr_difference`` from the first one.
     """
     return _noted(folder, CHUNKING, "chunking")
+
+
+def judge_coverage(folder: Path | str, *, balanced: bool = False) -> list[Coverage]:
+    """Return how often each method's intervals held the true rate, a row a point and method.
+
+    ``balanced`` is for labels that are half good and half bad by choice.
+    """
+    from agentops_ref.evals.calibration import Coverage, Setting
+
+    found = []
+    for row in _noted(folder, COVERAGE, "coverage")["elsewhere" if balanced else "rows"]:
+        names = [name for name in Setting.__dataclass_fields__ if name in row]
+        setting = Setting(**{name: row.pop(name) for name in names} | {"balanced": balanced})
+        found.append(Coverage(setting=setting, **row))
+    return found
 
 
 def parsers(folder: Path | str) -> dict[str, dict[str, Any]]:
