@@ -16,7 +16,7 @@ from agentops_ref.wiring.syncing import Syncing
 
 if TYPE_CHECKING:
     from agentops_ref.agents.chain import Agent
-    from agentops_ref.evals import EvalResult, Rescored, Scorer, ScoreTable, Verdict
+    from agentops_ref.evals import EvalResult, Rescored, Scorer, ScoreTable
     from agentops_ref.evals.judge import Judge
 
 
@@ -51,7 +51,7 @@ class Evaluation(Agents, Syncing):
         """Return the configured scorers; a factory that asks for ``chat`` gets the chat model."""
         from agentops_ref.evals import load_scorers
 
-        return load_scorers(self.config.evals.scorers, {"chat": lambda: self.chat})
+        return load_scorers(self.config.evals.scorers, {"chat": lambda: self.chat}, self.judge)
 
     def judge(self, name: str) -> Judge:
         """Return a configured judge; it scores answers like any other scorer."""
@@ -157,13 +157,6 @@ class Evaluation(Agents, Syncing):
         judged = [scorer.__name__ for scorer in configured if is_judge(scorer)]
         digests = {name: recorded.digests.get(name, "") for name in found}
         return read_scores(read_rows(recorded.path), recorded.name, digests, judged)
-
-    def gate(self, table: ScoreTable, baseline: ScoreTable | None = None) -> Verdict:
-        """Compare scores with the configured rules."""
-        from agentops_ref.evals import decide
-
-        settings = self.config.evals
-        return decide(settings.gate, table, baseline, level=settings.level)
 
     def verify_recordings(self, *, sample: int, seed: int, progress: Progress | None = None) -> Any:
         """Ask the live models a random sample of what is recorded; see `models.verify`.

@@ -210,11 +210,8 @@ def gate(
 
 def _decide(app: App, table: ScoreTable, before: ScoreTable | None) -> Verdict | None:
     """Apply the rules that can be; None where each needs a baseline and there is none."""
-    from agentops_ref.evals import decide
-
-    settings = app.config.evals
-    rules = [rule for rule in settings.gate if before or rule.no_worse_than is None]
-    return decide(rules, table, before, level=settings.level) if rules else None
+    rules = [rule for rule in app.config.evals.gate if before or rule.no_worse_than is None]
+    return app.gate(table, before, rules=rules) if rules else None
 
 
 def _print(table: ScoreTable, failures: Any, decision: Verdict | None) -> None:
