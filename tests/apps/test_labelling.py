@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,8 +26,11 @@ from agentops_ref.apps.labelling.items import (
     write_items,
 )
 from agentops_ref.apps.labelling.labels import (
+    FIRST_PASS,
     GUIDE_EXAMPLES,
+    SECOND_PASS,
     Label,
+    compare_passes,
     drawn_again,
     problems,
     read_labels,
@@ -39,6 +43,7 @@ from agentops_ref.records import Answer, Case, Chunk, Hit, Score
 FOLDER = load_config().path(LABELS)
 ITEMS = read_items(FOLDER / "items.jsonl")
 ANSWERS = read_labels(FOLDER / "answers.jsonl")
+FIRST = [one for one in ANSWERS if one.labeller == FIRST_PASS]
 SECOND_PASS_SEED = 8
 
 
@@ -48,11 +53,11 @@ SECOND_PASS_SEED = 8
 def test_the_labels_hold_together() -> None:
     assert problems(ANSWERS, ITEMS) == []
     assert len(ITEMS) >= 240
-    sizes = Counter(one.split for one in ANSWERS if one.labeller == "first pass")
+    sizes = Counter(one.split for one in FIRST)
     assert sizes.total() >= 220
     assert sizes["test"] >= 120
     assert 0.3 < sizes["dev"] / sizes.total() < 0.5
-    positive = sum(one.label for one in ANSWERS) / len(ANSWERS)
+    positive = sum(one.label for one in FIRST) / len(FIRST)
     assert 0.5 < positive < 0.85
 
 
@@ -82,6 +87,16 @@ def test_the_second_pass_is_the_draw() -> None:
     assert min(Counter(by_id[one].split for one in listed).values()) >= 20
     assert len(listed) >= 60
     assert set(by_id) >= GUIDE_EXAMPLES
+    assert sorted(one.id for one in ANSWERS if one.labeller == SECOND_PASS) == listed
+
+
+def test_the_guide_states_how_far_the_passes_agree() -> None:
+    told = CliRunner().invoke(command.main, ["agreement"], catch_exceptions=False).stdout
+    guide = (FOLDER / "README.md").read_text(encoding="utf-8")
+    summary, _, differing = told.partition("\n\n")
+    for line in summary.splitlines():
+        assert f"> {line}\n" in guide
+    assert differing.count(f"  {SECOND_PASS}: ") == len(compare_passes(ANSWERS).differing)
 
 
 # --- items ------------------------------------------------------------------------------------
@@ -155,6 +170,29 @@ def test_two_passes_may_label_one_item() -> None:
     assert problems(both, [ITEM]) == []
 
 
+def passes(first: Sequence[int], second: Sequence[int]) -> list[Label]:
+    """Items "0", "1" ... in two passes; the second turned round, as its order is its own."""
+    made = [label(id=str(at), label=one) for at, one in enumerate(first)]
+    again = [label(id=str(at), label=one, labeller=SECOND_PASS) for at, one in enumerate(second)]
+    return made + again[::-1]
+
+
+def test_passes_are_counted_and_compared_on_what_both_labelled() -> None:
+    found = compare_passes([*passes([1, 1, 1, 0, 0], [1, 0, 0, 1]), label(id="x", labeller="else")])
+    c = found.counts
+    assert (c.true_positives, c.false_negatives, c.false_positives, c.n) == (1, 2, 1, 4)
+    assert [(a.id, a.label, b.label) for a, b in found.differing] == [
+        ("3", 0, 1),
+        ("2", 1, 0),
+        ("1", 1, 0),
+    ]
+
+
+def test_one_pass_is_compared_with_nothing() -> None:
+    with pytest.raises(ConfigError, match="second pass"):
+        compare_passes(passes([1, 0], []))
+
+
 @pytest.mark.parametrize("wrong", [2, "1", True, None])
 def test_a_label_is_0_or_1(tmp_path: Path, wrong: object) -> None:
     file = tmp_path / "answers.jsonl"
@@ -221,5 +259,5 @@ def test_recorded_verdicts_are_replayed_and_written(
     assert "5 verdicts" in done.stdout
     assert "0 failed" in done.stdout
     rows = [json.loads(line) for line in (tmp_path / "first-test.jsonl").read_text().splitlines()]
-    first = sorted(one.id for one in ANSWERS if one.split == "test")[:5]
+    first = sorted(one.id for one in FIRST if one.split == "test")[:5]
     assert sorted(row["id"] for row in rows) == first

@@ -1,4 +1,4 @@
-"""``python -m agentops_ref.apps.labelling items`` and ``... judge NAME``."""
+"""``python -m agentops_ref.apps.labelling items``, ``... agreement`` and ``... judge NAME``."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,13 +16,17 @@ from agentops_ref.apps.labelling.items import (
     recorded_systems,
     write_items,
 )
-from agentops_ref.apps.labelling.labels import FIRST_PASS, read_labels
+from agentops_ref.apps.labelling.labels import FIRST_PASS, compare_passes, read_labels
 from agentops_ref.apps.labelling.verdicts import confusion, score_items, write_judged
 from agentops_ref.config import load_config
+from agentops_ref.evals.calibration import Estimate
+from agentops_ref.evals.calibration import agreement as agreement_of
 from agentops_ref.tracing import NoTracer
 from agentops_ref.wiring import App, build
 
 STATE = "_build/labels"
+SEED = 8
+"""Of the draws behind the interval of kappa."""
 
 
 def wired(documents: Documents, settings: Mapping[str, Any]) -> App:
@@ -56,6 +60,35 @@ def items() -> None:
     file.parent.mkdir(exist_ok=True)
     write_items(made, file)
     click.echo(f"{file}: {len(made)} items, {sum(i.split == 'dev' for i in made)} of them dev")
+
+
+@main.command()
+def agreement() -> None:
+    """Say how far the second pass agrees with the first, and where it does not."""
+    import numpy as np
+
+    folder = load_config().path(LABELS)
+    counts, differing = compare_passes(read_labels(folder / "answers.jsonl"))
+    found = agreement_of(counts, np.random.default_rng(SEED))
+    same = counts.n - len(differing)
+    share = [f"{100 * value:.0f}" for value in _numbers(found.share)]
+    kappa = [f"{value:.2f}" for value in _numbers(found.kappa)]
+    click.echo(
+        f"{counts.n} items in both passes; the same label on {same}, "
+        f"{share[0]} % ({share[1]} to {share[2]} %)"
+    )
+    click.echo(f"Cohen's kappa {kappa[0]} ({kappa[1]} to {kappa[2]})")
+    by_id = {item.id: item for item in read_items(folder / "items.jsonl")}
+    for pair in differing:
+        item = by_id[pair[0].id]
+        click.echo(f"\n{item.id} ({item.split}): {item.question}\n  {item.answer}")
+        for one in pair:
+            click.echo(f"  {one.labeller}: {one.label}. {one.reason}")
+
+
+def _numbers(estimate: Estimate) -> tuple[float, float, float]:
+    rate = float("nan") if estimate.rate is None else estimate.rate
+    return rate, estimate.low, estimate.high
 
 
 @main.command()

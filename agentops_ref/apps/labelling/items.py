@@ -1,4 +1,4 @@
-"""What is put before a person: a question, the excerpts that the model was shown, its answer.
+"""What is put before a reader: a question, the excerpts that the model was shown, its answer.
 
 The answers are recorded ones of the local model, given by the systems that other chapters
 evaluate, so that making the items asks no model. Abstentions are left out: whether silence was

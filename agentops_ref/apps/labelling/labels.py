@@ -6,12 +6,15 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from agentops_ref.apps.labelling.items import Item, Split, read_lines, uniform
 from agentops_ref.errors import ConfigError
+from agentops_ref.evals.calibration import Calibration
+from agentops_ref.evals.calibration.labels import count
 
-FIRST_PASS = "first pass"
+FIRST_PASS, SECOND_PASS = "first pass", "second pass"
+"""The labels that a judge is measured against, and those that these are measured against."""
 AGAIN_SHARE = 0.3
 """Share of the items that are labelled a second time."""
 GUIDE_EXAMPLES = frozenset(
@@ -37,6 +40,15 @@ class Label:
     split: Split
 
 
+class Passes(NamedTuple):
+    """Two passes over the same items."""
+
+    counts: Calibration
+    """The first pass in the place of the labels, the second in that of the verdicts."""
+    differing: list[tuple[Label, Label]]
+    """(first, second) where they differ, in the order of the second pass."""
+
+
 def read_labels(file: Path) -> list[Label]:
     """Read a file with one label a line.
 
@@ -57,6 +69,25 @@ def problems(labels: Sequence[Label], items: Sequence[Item]) -> list[str]:
     return list(_problems(labels, {item.id: item for item in items}))
 
 
+def compare_passes(labels: Iterable[Label]) -> Passes:
+    """Hold the second pass against the first, on the items of both.
+
+    Raises
+    ------
+    ConfigError
+        No item was labelled in both passes.
+    """
+    first, second = _by_pass(labels, FIRST_PASS), _by_pass(labels, SECOND_PASS)
+    counts = count(first.values(), {name: one.label for name, one in second.items()})
+    if counts is None:
+        raise ConfigError(
+            f"no item has a label of the {FIRST_PASS} and one of the {SECOND_PASS}: expected "
+            "'labeller' to name both"
+        )
+    both = [(first[name], one) for name, one in second.items() if name in first]
+    return Passes(counts, [(a, b) for a, b in both if a.label != b.label])
+
+
 def drawn_again(ids: Iterable[str], seed: int, *, share: float = AGAIN_SHARE) -> list[str]:
     """Return the ids that are labelled a second time, sorted.
 
@@ -65,6 +96,10 @@ def drawn_again(ids: Iterable[str], seed: int, *, share: float = AGAIN_SHARE) ->
     """
     drawn = (one for one in ids if uniform(f"{seed}:{one}") < share)
     return sorted(set(drawn) - GUIDE_EXAMPLES)
+
+
+def _by_pass(labels: Iterable[Label], labeller: str) -> dict[str, Label]:
+    return {one.id: one for one in labels if one.labeller == labeller}
 
 
 def _read(row: Any, where: str) -> Label:

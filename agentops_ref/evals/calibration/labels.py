@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Protocol, get_args
 
 from agentops_ref.errors import ConfigError
 from agentops_ref.evals.calibration.counts import Calibration
@@ -31,6 +31,17 @@ class Row:
     """Why the person said so."""
     fields: Mapping[str, Any] = field(default_factory=dict)
     """What else the row holds, for a judge that is to be asked: question, answer, excerpts."""
+
+
+class Labelled(Protocol):
+    """Whatever has a label: a `Row`, or one of several passes over the same items."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def label(self) -> int:
+        """1 is good, 0 is bad."""
 
 
 VerdictOf = Callable[[Row], int | None]
@@ -67,7 +78,7 @@ def load_verdicts(path: Path) -> dict[str, int]:
     return found
 
 
-def count(rows: Iterable[Row], verdicts: Mapping[str, int]) -> Calibration | None:
+def count(rows: Iterable[Labelled], verdicts: Mapping[str, int]) -> Calibration | None:
     """Count labels against verdicts; rows without a verdict are left out, None if all are."""
     pairs = [(row.label, verdicts[row.id]) for row in rows if row.id in verdicts]
     if not pairs:
