@@ -29,14 +29,14 @@ from agentops_ref.apps.labelling.labels import (
     FIRST_PASS,
     GUIDE_EXAMPLES,
     SECOND_PASS,
-    Label,
     compare_passes,
     drawn_again,
     problems,
-    read_labels,
 )
-from agentops_ref.apps.labelling.verdicts import confusion, expected, score_items, write_judged
+from agentops_ref.apps.labelling.verdicts import expected, score_items, verdicts, write_judged
 from agentops_ref.errors import ConfigError
+from agentops_ref.evals.calibration import Calibration
+from agentops_ref.evals.calibration.labels import Row, count, read_labels
 from agentops_ref.evals.scorers import correct, numbers_grounded
 from agentops_ref.records import Answer, Case, Chunk, Hit, Score
 
@@ -106,7 +106,7 @@ ITEM = Item("0", "Why?", "Because.", (Excerpt("m.pdf", 1, "Manual: text"),), "hy
 
 def test_items_come_back_as_they_were_written(tmp_path: Path) -> None:
     file = tmp_path / "items.jsonl"
-    items = [ITEM, replace(ITEM, id="1", answer='„20 °C“, "quoted"\nand broken', excerpts=())]
+    items = [ITEM, replace(ITEM, id="1", answer='„20 °C“, "quoted"\nand \u2028broken', excerpts=())]
     write_items(items, file)
     assert read_items(file) == items
 
@@ -114,8 +114,8 @@ def test_items_come_back_as_they_were_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("{", "line 1: expected one JSON object a line"),
-        ("[]", "line 1: expected an item with id, question"),
+        ("{", "line 1: not JSON"),
+        ("[]", r"line 1: expected one JSON object a line, got \[\]"),
         ("{}", "line 1: expected an item with id, question"),
         ('{"id": "1", "excerpts": [{"page": 1}]}', "line 1: expected an item"),
     ],
@@ -146,9 +146,9 @@ def test_the_split_does_not_depend_on_case_and_spaces(question: str, form: str) 
 # --- labels -----------------------------------------------------------------------------------
 
 
-def label(**more: object) -> Label:
+def label(**more: object) -> Row:
     values = {"id": "0", "label": 1, "reason": "It says so.", "labeller": "first pass"}
-    return Label(**{**values, "split": ITEM.split, **more})  # type: ignore[arg-type]
+    return Row(**{**values, "split": ITEM.split, **more})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -157,11 +157,13 @@ def label(**more: object) -> Label:
         ([label(id="9")], "there is no such item"),
         ([label(split="dev" if ITEM.split == "test" else "test")], "its question is"),
         ([label(reason=" ")], "no reason"),
+        ([label(labeller="")], "no labeller"),
+        ([label(fields={"reasons": "It says so."})], "unknown keys: reasons"),
         ([label(), label()], "labelled twice in the first pass"),
         ([label(), label(labeller="second pass", reason="it says so. ")], "not its own"),
     ],
 )
-def test_problems_are_named(labels: list[Label], said: str) -> None:
+def test_problems_are_named(labels: list[Row], said: str) -> None:
     assert any(said in line for line in problems(labels, [ITEM]))
 
 
@@ -170,7 +172,7 @@ def test_two_passes_may_label_one_item() -> None:
     assert problems(both, [ITEM]) == []
 
 
-def passes(first: Sequence[int], second: Sequence[int]) -> list[Label]:
+def passes(first: Sequence[int], second: Sequence[int]) -> list[Row]:
     """Items "0", "1" ... in two passes; the second turned round, as its order is its own."""
     made = [label(id=str(at), label=one) for at, one in enumerate(first)]
     again = [label(id=str(at), label=one, labeller=SECOND_PASS) for at, one in enumerate(second)]
@@ -215,9 +217,11 @@ def test_labels_are_counted_against_verdicts(tmp_path: Path) -> None:
     said = {"a": 1.0, "b": 0.0, "c": 1.0, "d": 0.5, "e": None}
     scores = {name: Score("s", value) for name, value in said.items()}
     labels = [label(id=name, label=int(name in "abe")) for name in "abcdef"]
-    assert confusion(labels, scores) == {"tp": 1, "fn": 1, "fp": 1, "tn": 1, "failed": 1}
+    found = verdicts(scores)
+    assert found == {"a": 1, "b": 0, "c": 1, "d": 0}
+    assert count(labels, found) == Calibration(2, 1, 2, 1)
     file = tmp_path / "new" / "judged.jsonl"
-    assert write_judged(labels, scores, file) == 4
+    assert write_judged(labels, found, file) == 4
     rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
     assert rows[0] == {"id": "a", "label": 1, "judge": 1, "split": ITEM.split}
     assert [row["judge"] for row in rows] == [1, 0, 1, 0]

@@ -124,7 +124,7 @@ def test_a_users_conversations(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "told"),
     [
-        ("[]", "expected an object"),
+        ("[]", "expected one JSON object a line"),
         ("{", "not JSON"),
         ('{"messages": []}', "'id' must be a text"),
         ('{"id": "a\\nb", "question": "q"}', "one line"),
