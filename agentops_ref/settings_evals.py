@@ -16,11 +16,18 @@ class _Section(BaseModel):
 
 
 class ScorerConfig(_Section):
-    """A scorer that a factory makes of options."""
+    """A scorer that a factory makes of options, or one of the judges."""
 
-    path: str
+    path: str = ""
+    judge: str = ""
     options: dict[str, Any] = {}
     name: str = ""
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> ScorerConfig:
+        if bool(self.path) == bool(self.judge) or (self.judge and (self.options or self.name)):
+            raise ValueError("a scorer has either a 'path' with its 'options', or a 'judge'")
+        return self
 
 
 class GateRule(_Section):
@@ -35,6 +42,7 @@ class GateRule(_Section):
     quantile: float = Field(default=0.95, gt=0, lt=1)
     cases: int | None = Field(default=None, ge=1)
     calibration: Path | None = None
+    same_population: bool = False
     undecided: Literal["fail", "pass", "warn"] = "fail"
 
     @model_validator(mode="after")
@@ -45,8 +53,10 @@ class GateRule(_Section):
                 raise ValueError(
                     "a rule for a scorer needs either 'at_least' or 'no_worse_than', and no budget"
                 )
+            if self.same_population and self.calibration is None:
+                raise ValueError("'same_population' is said of a 'calibration'")
             return self
-        if self.calibration or limits.count(None) != 2:
+        if self.calibration or self.same_population or limits.count(None) != 2:
             raise ValueError("'at_least', 'no_worse_than' and 'calibration' need a 'scorer'")
         if (self.measure is None) != (self.at_most is None):
             raise ValueError("a budget needs both 'measure' and 'at_most'")
@@ -85,6 +95,12 @@ class DatasetsConfig(_Section):
         return files
 
 
+class DialoguesConfig(_Section):
+    file: Path
+    user: str
+    turns: int = Field(ge=1)
+
+
 class JudgeConfig(_Section):
     criterion: str = Field(min_length=1)
     prompt: str
@@ -106,6 +122,7 @@ class EvalsConfig(_Section):
     cases: Path
     datasets: DatasetsConfig
     scorers: list[str | ScorerConfig] = Field(min_length=1)
+    dialogues: DialoguesConfig
     judges: dict[str, JudgeConfig]
     gate: list[GateRule] = Field(min_length=1)
     level: float = Field(gt=0, lt=1)

@@ -6,7 +6,7 @@ Taught in chapter 8. A mean above its threshold is no evidence when its interval
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from math import isnan
 from typing import Any, Literal, NamedTuple, Protocol
 
 from agentops_ref.errors import ConfigError, nearest
@@ -23,19 +23,26 @@ SETTLED = {"pass": 0, "fail": 1, "undecided": 3}
 """Exit codes: 2 is that of a wrong call or configuration."""
 
 
-class Corrected(NamedTuple):
+class CorrectedRate(NamedTuple):
     """A judge's rate, corrected for its errors, with an interval that knows of them."""
 
     mean: float
+    """nan where labels and verdicts give none."""
     interval: Interval
+    n: int
+    """Verdicts that were corrected."""
+    reason: str = ""
 
 
 class Correct(Protocol):
-    """Corrects a judged scorer by its calibration; see `decide`."""
+    """Corrects a judged scorer by its calibration; see `decide`.
+
+    Is given the rule, case → verdict, and the digest of the judge that gave them ("" if unknown).
+    """
 
     def __call__(
-        self, scores: Sequence[float], calibration: Path, *, scorer: str, level: float
-    ) -> Corrected: ...
+        self, rule: GateRule, verdicts: Mapping[str, float], *, digest: str, level: float
+    ) -> CorrectedRate: ...
 
 
 class Check(NamedTuple):
@@ -62,7 +69,7 @@ class Check(NamedTuple):
         return "pass" if self.outcome == "undecided" and self.undecided != "fail" else self.outcome
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data for JSON; an end that is infinite is None."""
+        """Return plain data for JSON; None for an end that is infinite or an unknown mean."""
         low, high = (None if abs(end) == float("inf") else round(end, 6) for end in self.interval)
         return {
             "name": self.name,
@@ -71,7 +78,7 @@ class Check(NamedTuple):
             "outcome": self.outcome,
             "undecided": self.undecided,
             "n": self.n,
-            "mean": round(self.mean, 6),
+            "mean": None if isnan(self.mean) else round(self.mean, 6),
             "low": low,
             "high": high,
             "reason": self.reason,
@@ -205,21 +212,21 @@ def _check(
 def _threshold(rule: GateRule, table: ScoreTable, level: float, correct: Correct | None) -> Check:
     limit = float(rule.at_least or 0)
     row = table.aggregate(rule.scorer, rule.slice, level=level)
-    mean, interval = row.mean, row.interval
+    mean, interval, n = row.mean, row.interval, row.n
+    why = "" if n else "the scorer applies to no case"
     if rule.scorer in table.judged or rule.calibration:
-        mean, interval = _judged(rule, table, level, correct)
+        mean, interval, n, why = _judged(rule, table, level, correct)
     outcome: Outcome = "undecided"
     if interval.low >= limit:
         outcome = "pass"
     elif interval.high < limit:
         outcome = "fail"
-    why = "" if row.n else "the scorer applies to no case"
-    return Check(rule.name, "threshold", limit, outcome, row.n, mean, interval, reason=why)
+    return Check(rule.name, "threshold", limit, outcome, n, mean, interval, reason=why)
 
 
 def _judged(
     rule: GateRule, table: ScoreTable, level: float, correct: Correct | None
-) -> tuple[float, Interval]:
+) -> CorrectedRate:
     if rule.calibration is None:
         raise _uncalibrated(rule)
     if correct is None:
@@ -230,9 +237,8 @@ def _judged(
         raise ConfigError(
             f"evals.gate '{rule.name}': the judge failed on some cases; score again before the gate"
         )
-    scores = list(table.values(rule.scorer, rule.slice).values())
-    found = correct(scores, rule.calibration, scorer=rule.scorer, level=level)
-    return found.mean, found.interval
+    verdicts = table.values(rule.scorer, rule.slice)
+    return correct(rule, verdicts, digest=table.scorers[rule.scorer], level=level)
 
 
 def _margin(rule: GateRule, table: ScoreTable, baseline: ScoreTable | None, level: float) -> Check:

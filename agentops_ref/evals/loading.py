@@ -1,11 +1,12 @@
 """Scorers by their import paths, with options, pinned by a hash of all that decides a verdict.
 
 Taught in chapter 8. An entry of ``evals.scorers`` is the path of a function, or a mapping that
-names a factory and what it is called with::
+names a factory and what it is called with, or one of ``evals.judges``::
 
     - agentops_ref.evals.scorers:correct
     - path: agentops_ref.evals.limits:within
       options: {measure: seconds, at_most: 8}
+    - judge: first
 """
 
 from __future__ import annotations
@@ -42,13 +43,19 @@ class Configured:
         return self.made(case, answer)
 
 
-def load_scorers(entries: Sequence[str | ScorerConfig], given: Given | None = None) -> list[Scorer]:
+def load_scorers(
+    entries: Sequence[str | ScorerConfig],
+    given: Given | None = None,
+    judge: Callable[[str], Scorer] | None = None,
+) -> list[Scorer]:
     """Import scorers by their paths ``package.module:function``, or make them with options.
 
     Parameters
     ----------
     given
         What a factory may ask for by the name of a parameter, such as the chat model.
+    judge
+        Makes a judge by its name.
 
     Raises
     ------
@@ -56,7 +63,12 @@ def load_scorers(entries: Sequence[str | ScorerConfig], given: Given | None = No
         A path that leads nowhere, options that the factory does not take or refuses, two scorers of
         one name.
     """
-    found = [_load(entry, given or {}) for entry in entries]
+    found = [
+        judge(entry.judge)
+        if judge and isinstance(entry, ScorerConfig) and entry.judge
+        else _load(entry, given or {})
+        for entry in entries
+    ]
     names = [scorer.__name__ for scorer in found]
     for name in names:
         if names.count(name) > 1:
@@ -110,6 +122,8 @@ def _load(entry: str | ScorerConfig, given: Given) -> Scorer:
                 "a factory is written with 'path' and 'options'"
             )
         return found
+    if entry.judge:
+        raise ConfigError(f"evals.scorers: there is nothing to ask the judge '{entry.judge}' with")
     factory = _import(entry.path)
     takes = list(inspect.signature(factory).parameters)
     for name in entry.options:

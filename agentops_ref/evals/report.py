@@ -7,7 +7,7 @@ means; a slice of a few cases shows by its wide interval that it says little.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from math import isinf
+from math import isfinite
 from typing import TYPE_CHECKING
 
 from agentops_ref.evals.gate import Check, Verdict
@@ -90,7 +90,7 @@ def verdict_table(verdict: Verdict) -> Table:
 
 def amount(check: Check, value: float) -> str:
     """Return a number of a check in its unit."""
-    if isinf(value):
+    if not isfinite(value):
         return "?"
     if check.kind in ("threshold", "margin"):
         return f"{value:+.0%}" if check.kind == "margin" else f"{value:.0%}"

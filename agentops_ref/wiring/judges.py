@@ -13,18 +13,86 @@ from agentops_ref.records import Answer, Case, Chunk, Hit
 from agentops_ref.wiring.evaluation import Evaluation
 
 if TYPE_CHECKING:
+    from agentops_ref.evals import ScoreTable, Verdict
     from agentops_ref.evals.calibration import Calibration
     from agentops_ref.evals.calibration.labels import Row, VerdictOf
     from agentops_ref.evals.calibration.report import Calibrated, Corrected, Split
     from agentops_ref.evals.calibration.uses import Use
+    from agentops_ref.evals.gate import CorrectedRate
     from agentops_ref.evals.judge import Judge
+    from agentops_ref.settings_evals import GateRule
 
 SEED = 8
 """The same labels and verdicts give the same figures."""
 
 
 class Judges(Evaluation):
-    """See `agentops_ref.evals.calibration`."""
+    """Calibrated judges, and the gate that believes no others; see `agentops_ref.evals`."""
+
+    def gate(
+        self,
+        table: ScoreTable,
+        baseline: ScoreTable | None = None,
+        *,
+        rules: Sequence[GateRule] | None = None,
+    ) -> Verdict:
+        """Compare scores with rules, by default the configured ones.
+
+        A judge's rate is corrected by the labels that its rule names. Its test rows are used by
+        that, as by `calibrate`: once for one judge, and remembered.
+
+        Raises
+        ------
+        ConfigError
+            A rule that these scores cannot fulfil; see `agentops_ref.evals.decide`.
+        OperatorError
+            The test rows of a calibration were used for another judge.
+        """
+        from agentops_ref.evals import decide
+
+        settings = self.config.evals
+        chosen = settings.gate if rules is None else rules
+        return decide(chosen, table, baseline, level=settings.level, correct=self._correct)
+
+    def _correct(
+        self, rule: GateRule, verdicts: Mapping[str, float], *, digest: str, level: float
+    ) -> CorrectedRate:
+        """Correct a judge's rate by the labels that its rule names; see `decide`."""
+        from agentops_ref.evals.calibration import Judged, corrected_rate
+        from agentops_ref.evals.calibration.labels import judge_digest, load_labels
+        from agentops_ref.evals.gate import CorrectedRate
+        from agentops_ref.intervals import Interval
+
+        assert rule.calibration is not None
+        where = f"evals.gate '{rule.name}'"
+        labels = self.config.path(rule.calibration)
+        rows = load_labels(labels)
+        test = _test_rows(rows, labels)
+        one = self.judge(rule.scorer) if rule.scorer in self.config.evals.judges else None
+        if one and digest not in ("", one.digest):
+            raise ConfigError(
+                f"{where}: these verdicts are of '{rule.scorer}' {digest}, configured is "
+                f"{one.digest}; let it judge again (--rescore)"
+            )
+        labelled = {row.id for row in rows}
+        kept = [value for case, value in verdicts.items() if case not in labelled]
+        if not kept or any(value not in (0, 1) for value in kept):
+            raise ConfigError(
+                f"{where}: expected one verdict a case, yes or no, on cases that are not labelled "
+                f"in {labels}"
+            )
+        ask = partial(_verdict, one) if one else None
+        known = judge_digest(rows, one.digest if one else "")
+        use, _, _ = self._used(labels, known, test, ask, again=False)
+        judged = Judged(len(kept), int(sum(kept)))
+        found = corrected_rate(
+            use.result, judged, same_population=rule.same_population, level=level
+        )
+        rate = float("nan") if found.rate is None else found.rate
+        why = (
+            found.reason or f"corrected by {use.result.n} labels; the judge says {judged.share:.0%}"
+        )
+        return CorrectedRate(rate, Interval(found.low, found.high), judged.n, why)
 
     def calibrate(
         self,
@@ -73,9 +141,7 @@ class Judges(Evaluation):
 
         # Whatever can be wrong with the files is found before a test row is used.
         level, rows = self.config.evals.level, load_labels(labels)
-        dev, test = ([row for row in rows if row.split == split] for split in ("dev", "test"))
-        if not test:
-            raise ConfigError(f'{labels}: no row has "split": "test", so nothing can be calibrated')
+        dev, test = [row for row in rows if row.split == "dev"], _test_rows(rows, labels)
         others = load_verdicts(judged) if judged else None
         then = load_verdicts(frozen) if frozen else None
         labelled = {row.id for row in rows}
@@ -171,6 +237,13 @@ class Judges(Evaluation):
             labels_fit(calibration, judged),
             tuple(corrected_rates(calibration, judged, rng, level=level)),
         )
+
+
+def _test_rows(rows: Sequence[Row], labels: Path) -> list[Row]:
+    test = [row for row in rows if row.split == "test"]
+    if not test:
+        raise ConfigError(f'{labels}: no row has "split": "test", so nothing can be calibrated')
+    return test
 
 
 def _verdict(judge: Judge, row: Row) -> int | None:

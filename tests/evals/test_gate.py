@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from agentops_ref.errors import ConfigError
-from agentops_ref.evals.gate import Corrected, check_rules, decide
+from agentops_ref.evals.gate import CorrectedRate, check_rules, decide
 from agentops_ref.evals.gate_report import to_junit, to_markdown
 from agentops_ref.evals.scorers import correct
 from agentops_ref.evals.table import ScoreTable
@@ -124,13 +124,25 @@ def test_judges_need_a_calibration() -> None:
     with pytest.raises(ConfigError, match="nothing is wired"):
         decide([calibrated], judged)
 
-    def fix(scores: Sequence[float], calibration: Path, *, scorer: str, level: float) -> Corrected:
-        assert (len(scores), scorer, calibration.name) == (100, "correct", "labels.jsonl")
-        return Corrected(0.62, Interval(0.5, 0.74))
+    def fix(
+        rule: GateRule, verdicts: Mapping[str, float], *, digest: str, level: float
+    ) -> CorrectedRate:
+        assert (len(verdicts), rule.calibration) == (100, Path("labels.jsonl"))
+        return CorrectedRate(0.62, Interval(0.5, 0.74), 100, "corrected")
 
     found = decide([calibrated], judged, correct=fix)
     assert found.outcome == "undecided", "uncorrected, 80 of 100 would pass"
-    assert found.checks[0].mean == 0.62
+    assert (found.checks[0].mean, found.checks[0].reason) == (0.62, "corrected")
+
+    def cannot(
+        rule: GateRule, verdicts: Mapping[str, float], *, digest: str, level: float
+    ) -> CorrectedRate:
+        return CorrectedRate(float("nan"), Interval(0, 1), 100, "TPR + TNR is not above 1")
+
+    unknown = decide([calibrated], judged, correct=cannot)
+    assert unknown.exit_code == 3
+    assert unknown.checks[0].to_dict()["mean"] is None
+    assert "?" in to_markdown(unknown, "run")
     with pytest.raises(ConfigError, match="two judged rates"):
         decide([GateRule(scorer="correct", no_worse_than=0.1)], judged, table(passing(80, 100)))
     with pytest.raises(ConfigError, match="the judge failed"):
@@ -173,6 +185,8 @@ def test_a_gate_that_checks_nothing_is_an_error() -> None:
         {"slice": "a"},
         {"cases": 0},
         {"cases": 3, "calibration": "x"},
+        {"cases": 3, "same_population": True},
+        {"scorer": "correct", "at_least": 0.5, "same_population": True},
         {"scorer": "correct", "at_least": 0.5, "undecided": "maybe"},
     ],
 )

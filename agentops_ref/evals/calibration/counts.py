@@ -67,6 +67,11 @@ class Judged:
         if not 0 <= self.positive <= self.n or self.n == 0:
             raise DeveloperError(f"expected n >= 1 and 0 <= positive <= n, got {self}")
 
+    @property
+    def share(self) -> float:
+        """Share of good verdicts, 0..1: not yet the rate."""
+        return self.positive / self.n
+
 
 @dataclass(frozen=True, slots=True)
 class Estimate:

@@ -109,10 +109,12 @@ def judge_digest(rows: Iterable[Row], asked: str = "") -> str:
     """Identify a judge: by the digest of the one that is asked, and by verdicts that were given.
 
     A judge that was asked elsewhere is known by nothing but what it said. Another run of it that
-    says something else is another judge: choosing among runs is choosing, too.
+    says something else is another judge: choosing among runs is choosing, too. One that is named
+    and has nothing left to be asked plays no part.
     """
+    rows = list(rows)
     given = sorted([row.id, row.judge] for row in rows if row.judge is not None)
-    return _digest([asked, given])
+    return _digest([asked if len(given) < len(rows) else "", given])
 
 
 def _digest(value: Any) -> str:

@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import sqrt
 from statistics import NormalDist
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from agentops_ref.errors import DeveloperError, nearest
 from agentops_ref.evals.calibration.counts import Calibration, Counts, Estimate, Estimates, Judged
-from agentops_ref.evals.calibration.score import combined, rogan_gladen
+from agentops_ref.evals.calibration.posterior import combined
+from agentops_ref.evals.calibration.score import rogan_gladen
 from agentops_ref.intervals import check_level
 
 if TYPE_CHECKING:
@@ -37,8 +38,8 @@ class Method:
     same_population: bool
     """Whether the labelled items must be a random sample of what is judged."""
     compute: Compute
-    resamples: bool = False
-    """Whether it draws from the generator that it is given."""
+    effort: Literal["closed", "iterated", "resampled"] = "closed"
+    """How its interval is found; ``resampled`` draws from the generator that it is given."""
 
 
 def labels_only(counts: Counts, level: float) -> Estimates:
@@ -150,7 +151,7 @@ METHODS = {
     for method in (
         Method(
             "combined",
-            "labels and verdicts in one likelihood, score interval",
+            "labels and verdicts together, Beta interval",
             True,
             lambda counts, level, rng: combined(counts, level),
         ),
@@ -159,6 +160,7 @@ METHODS = {
             "corrected by TPR and TNR, score interval",
             False,
             lambda counts, level, rng: rogan_gladen(counts, level),
+            effort="iterated",
         ),
         Method(
             "ppi",
@@ -177,14 +179,14 @@ METHODS = {
             "corrected, labels and verdicts resampled",
             False,
             lambda counts, level, rng: bootstrap(counts, level, rng, judged_too=True),
-            resamples=True,
+            effort="resampled",
         ),
         Method(
             "bootstrap-labels",
             "corrected, only labels resampled (as judgy does)",
             False,
             lambda counts, level, rng: bootstrap(counts, level, rng, judged_too=False),
-            resamples=True,
+            effort="resampled",
         ),
         Method(
             "labels-only",

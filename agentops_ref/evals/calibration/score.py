@@ -1,4 +1,4 @@
-"""Intervals for the true rate by inverting a score test. Taught in chapter 8.
+"""Rogan and Gladen's rate with the interval of a score test. Taught in chapter 8b.
 
 The model: an item is good with chance theta; the judge calls a good one good with chance TPR and a
 bad one with chance FPR = 1 - TNR. So of the judged items
@@ -19,7 +19,7 @@ from collections.abc import Callable
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
-from agentops_ref.evals.calibration.counts import Counts, Estimates, share
+from agentops_ref.evals.calibration.counts import Counts, Estimates
 
 if TYPE_CHECKING:
     from agentops_ref.evals.calibration.counts import Array
@@ -29,52 +29,6 @@ EDGE = 1e-6
 them rounding decides. An end of an interval within twice that of 0 or 1 is 0 or 1."""
 FAINT = 1e-3
 """Pseudo-labels of a class without labels, so that its share has some most likely value."""
-
-
-def combined(counts: Counts, level: float) -> Estimates:
-    """Rate from labels and verdicts together, if both are of one population (Tenenbein [1]_).
-
-    The labelled items then say twice what is sought: by their own labels, and by what these make of
-    each verdict on the others. The likelihood of all counts is maximised; its interval is that of
-    the score test.
-
-    Parameters
-    ----------
-    counts
-        Shape ``(r,)``. The labelled items must be a random sample of the population that the
-        judged ones are of: then, and only then, is their share of good ones a measurement of it.
-    level
-        Confidence level, within 0..1 exclusive.
-
-    Returns
-    -------
-    Estimates
-        Shape ``(r,)``. Never nan: a class without labels, or a judge without skill, leaves at least
-        what the labels say. Where the judge gave all labelled items one verdict, nothing is known
-        of the other one's meaning, and the middle of what it may be is taken. Verdicts on the
-        judged items that contradict those on the labelled ones (see
-        `agentops_ref.evals.calibration.labels_fit`) widen the interval.
-
-    References
-    ----------
-    .. [1] A. Tenenbein, "A double sampling scheme for estimating from binomial data with
-       misclassifications", Journal of the American Statistical Association 65 (331), 1970,
-       pp. 1350-1361.
-    .. [2] D. R. Cox and D. V. Hinkley, Theoretical Statistics, Chapman & Hall, 1974, chapter 9.
-    """
-    import numpy as np
-
-    # Of the items with each verdict, the share of good ones; of all items, the share of verdicts.
-    called_good = counts.labelled_good
-    called_bad = counts.labels - called_good
-    good_if_good = np.nan_to_num(share(counts.true_positives, called_good), nan=0.5)
-    false_negatives = counts.positives - counts.true_positives
-    good_if_bad = np.nan_to_num(share(false_negatives, called_bad), nan=0.5)
-    pi = (called_good + counts.judged_positive) / (counts.labels + counts.judged)
-    rate = pi * good_if_good + (1 - pi) * good_if_bad
-    low, high = _invert(lambda theta: _score_combined(theta, counts), rate, level)
-    # A flat likelihood has a range of estimates; the middle of it may lie at an end by rounding.
-    return Estimates(rate, np.minimum(low, rate), np.maximum(high, rate))
 
 
 def rogan_gladen(counts: Counts, level: float) -> Estimates:
@@ -155,31 +109,6 @@ def _score_contrast(theta: Array, counts: Counts) -> Array:
         + (1 - theta) ** 2 * fpr * (1 - fpr) / counts.negatives
     )
     z: Array = (observed - (1 - theta) * counts.fpr) / np.sqrt(np.maximum(variance, 1e-300))
-    return z
-
-
-def _score_combined(theta: Array, counts: Counts) -> Array:
-    """Return the score of theta divided by the root of its information, TPR and FPR profiled out.
-
-    The information is the expected one: of the labels, theta are expected to be good.
-    """
-    import numpy as np
-
-    bounded = (np.clip(p, 1e-12, 1 - 1e-12) for p in most_likely(theta, counts))
-    pi, tpr, fpr = bounded
-    bad, skill, spread = 1 - theta, tpr - fpr, pi * (1 - pi)
-    score = counts.positives / theta - counts.negatives / bad
-    score += (counts.judged_positive - counts.judged * pi) / spread * skill
-    each = counts.judged / spread
-    # Fisher information of (theta, TPR, FPR); its first row and column are freed of the others.
-    theta_theta = counts.labels / (theta * bad) + each * skill**2
-    theta_tpr, theta_fpr = each * skill * theta, each * skill * bad
-    tpr_tpr = counts.labels * theta / (tpr * (1 - tpr)) + each * theta**2
-    fpr_fpr = counts.labels * bad / (fpr * (1 - fpr)) + each * bad**2
-    tpr_fpr = each * theta * bad
-    lost = theta_tpr**2 * fpr_fpr - 2 * theta_tpr * theta_fpr * tpr_fpr + theta_fpr**2 * tpr_tpr
-    information = theta_theta - lost / (tpr_tpr * fpr_fpr - tpr_fpr**2)
-    z: Array = score / np.sqrt(information)
     return z
 
 

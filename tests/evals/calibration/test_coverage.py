@@ -36,7 +36,7 @@ def too_low(rows: list[Coverage]) -> list[Coverage]:
 
 
 @pytest.mark.parametrize("method", ["combined", "rogan-gladen"])
-def test_the_score_intervals_cover(method: str) -> None:
+def test_the_intervals_of_the_package_cover(method: str) -> None:
     rows = covered(SMALL, method, 1500)
     assert not too_low(rows)
     assert np.mean([row.coverage for row in rows]) >= 0.945
