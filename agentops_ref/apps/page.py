@@ -46,7 +46,7 @@ def source(*things: Any) -> None:
     listing("\n\n\n".join(inspect.getsource(thing).strip() for thing in things), "python")
 
 
-def terminal(line: str, settings: Mapping[str, str]) -> int:
+def terminal(line: str, settings: Mapping[str, Any]) -> int:
     """Run a command line of ``agentops``, show it with all that it prints, return its exit code.
 
     It runs in this process: another one would take seconds to import what is imported here.
@@ -54,8 +54,9 @@ def terminal(line: str, settings: Mapping[str, str]) -> int:
     Parameters
     ----------
     settings
-        Dotted key → value, as ``--set`` takes them; given by the environment, not on the line.
+        Dotted key → value, as `load_config` takes overrides; given by the environment.
     """
+    import json
     import os
     import shlex
     import sys
@@ -66,7 +67,10 @@ def terminal(line: str, settings: Mapping[str, str]) -> int:
     from agentops_ref.apps.cli.common import run
     from agentops_ref.config import PREFIX
 
-    given = {PREFIX + key.replace(".", "__").upper(): value for key, value in settings.items()}
+    given = {
+        PREFIX + key.replace(".", "__").upper(): json.dumps(value)
+        for key, value in settings.items()
+    }
     said, code = io.StringIO(), 0
     with (
         patch.dict(os.environ, given),

@@ -60,7 +60,7 @@ def test_a_command_line_is_shown_with_what_it_prints_and_its_exit_code(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "100")
-    assert page.terminal("agentops config show", {"retrieval.k": "7"}) == 0
+    assert page.terminal("agentops config show", {"retrieval.k": 7}) == 0
     shown = capsys.readouterr().out
     assert shown.startswith("$ agentops config show\n")
     assert re.search(r"retrieval\.k\s+7", shown)
