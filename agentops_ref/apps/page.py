@@ -46,7 +46,7 @@ def source(*things: Any) -> None:
     listing("\n\n\n".join(inspect.getsource(thing).strip() for thing in things), "python")
 
 
-def terminal(line: str, settings: Mapping[str, Any]) -> int:
+def terminal(line: str, settings: Mapping[str, Any], *, most: int | None = None) -> int:
     """Run a command line of ``agentops``, show it with all that it prints, return its exit code.
 
     It runs in this process: another one would take seconds to import what is imported here.
@@ -55,6 +55,8 @@ def terminal(line: str, settings: Mapping[str, Any]) -> int:
     ----------
     settings
         Dotted key → value, as `load_config` takes overrides; given by the environment.
+    most
+        Lines that are shown; those that are left out are counted.
     """
     import json
     import os
@@ -71,6 +73,7 @@ def terminal(line: str, settings: Mapping[str, Any]) -> int:
         PREFIX + key.replace(".", "__").upper(): json.dumps(value)
         for key, value in settings.items()
     }
+    given["FORCE_COLOR"] = ""  # a kernel asks for colours
     said, code = io.StringIO(), 0
     with (
         patch.dict(os.environ, given),
@@ -82,8 +85,13 @@ def terminal(line: str, settings: Mapping[str, Any]) -> int:
             run(cli)
         except SystemExit as ended:
             code = int(ended.code or 0)
-    text = "\n".join(row.rstrip() for row in said.getvalue().splitlines())
-    print(f"$ {line}", text, *([f"exit code {code}"] if code else []), sep="\n")
+    rows = [row.rstrip() for row in said.getvalue().rstrip().splitlines()]
+    left = len(rows[most:]) if most is not None else 0
+    print(f"$ {line}", *rows[:most], sep="\n")
+    if left:
+        print(f"({left} more lines)")
+    if code:
+        print(f"exit code {code}")
     return code
 
 

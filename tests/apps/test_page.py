@@ -65,6 +65,12 @@ def test_a_command_line_is_shown_with_what_it_prints_and_its_exit_code(
     assert shown.startswith("$ agentops config show\n")
     assert re.search(r"retrieval\.k\s+7", shown)
     assert "exit code" not in shown
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert page.terminal("agentops config show", {}, most=2) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert len(shown) == 4
+    assert re.fullmatch(r"\(\d+ more lines\)", shown[3])
+    assert "\x1b" not in "".join(shown)
     assert page.terminal("agentops eval gate nobody.jsonl", {}) == 2
     shown = capsys.readouterr().out
     assert "error: no recorded outputs" in shown
