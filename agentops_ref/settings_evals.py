@@ -95,6 +95,12 @@ class DatasetsConfig(_Section):
         return files
 
 
+class DialoguesConfig(_Section):
+    file: Path
+    user: str
+    turns: int = Field(ge=1)
+
+
 class JudgeConfig(_Section):
     criterion: str = Field(min_length=1)
     prompt: str
@@ -116,6 +122,7 @@ class EvalsConfig(_Section):
     cases: Path
     datasets: DatasetsConfig
     scorers: list[str | ScorerConfig] = Field(min_length=1)
+    dialogues: DialoguesConfig
     judges: dict[str, JudgeConfig]
     gate: list[GateRule] = Field(min_length=1)
     level: float = Field(gt=0, lt=1)

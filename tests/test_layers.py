@@ -11,7 +11,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "agentops_ref"
 
 ORDER = [
-    {"records", "errors", "offline"},
+    {"records", "errors", "offline", "files"},
     {"settings_auth", "secret", "lakebase"},
     {"settings_guards", "settings_models", "plain"},
     {"settings_evals"},

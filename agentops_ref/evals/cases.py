@@ -61,7 +61,7 @@ def parse_cases(text: str, path: str) -> list[Case]:
     rows = loaded.get("cases") if isinstance(loaded, dict) else None
     if not isinstance(rows, list) or not rows:
         raise ConfigError(f"{path}: expected a list under the key 'cases'")
-    cases = [_case(row, f"{path}: case {index}") for index, row in enumerate(rows, start=1)]
+    cases = [read_case(row, f"{path}: case {index}") for index, row in enumerate(rows, start=1)]
     seen: set[str] = set()
     for case in cases:
         if case.id in seen:
@@ -140,7 +140,8 @@ def check_cases(cases: Iterable[Case], corpus_dir: Path) -> list[str]:
     return [line for case in cases for line in _problems(case, valid, everywhere, corpus_dir)]
 
 
-def _case(row: Any, where: str) -> Case:
+def read_case(row: Any, where: str) -> Case:
+    """Read one case from its keys and values; ``where`` names it in the errors."""
     if not isinstance(row, dict):
         raise ConfigError(f"{where}: expected keys and values, got {row!r}")
     if isinstance(row.get("id"), str):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from agentops_ref.errors import ConfigError, DocumentError, encodable, nearest
+from agentops_ref.evals.jsonl import parse_object
 from agentops_ref.evals.result import CaseResult
 from agentops_ref.plain import ROW_KEYS, answer_data, answer_of, case_data, case_of
 from agentops_ref.records import Case, Score
@@ -66,7 +67,7 @@ def read_rows(path: Path, cases: Mapping[str, Case] | None = None) -> Iterator[C
     """
     number, known = 0, cases or {}
     try:
-        with path.open(encoding="utf-8") as file:
+        with path.open("rb") as file:  # a line that is not UTF-8 is found as that line
             for number, line in enumerate(file, start=1):
                 if line.strip():
                     yield _result(line, known)
@@ -74,8 +75,6 @@ def read_rows(path: Path, cases: Mapping[str, Case] | None = None) -> Iterator[C
                     raise DocumentError("an empty line")
     except FileNotFoundError:
         raise ConfigError(f"no recorded outputs: {path} does not exist") from None
-    except UnicodeDecodeError as error:
-        raise DocumentError(f"{path}, line {number + 1}: not UTF-8: {error.reason}") from None
     except DocumentError as error:
         raise DocumentError(f"{path}, line {number}: {error}") from None
     if not number:
@@ -89,13 +88,13 @@ def scorers_of(path: Path) -> list[str]:
     return []
 
 
-def _result(line: str, cases: Mapping[str, Case]) -> CaseResult:
+def _result(line: bytes, cases: Mapping[str, Case]) -> CaseResult:
     try:
-        row = json.loads(line)
+        row = parse_object(line.decode())
+    except UnicodeDecodeError as error:
+        raise DocumentError(f"not UTF-8: {error.reason}") from None
     except ValueError as error:
-        raise DocumentError(f"not JSON: {error}") from None
-    if not isinstance(row, dict):
-        raise DocumentError(f"expected one JSON object a line, got {line.strip():.60}")
+        raise DocumentError(str(error)) from None
     for key in row:
         if key not in ROW_KEYS and key not in _OURS:
             hint = nearest(key, [*ROW_KEYS, *_OURS])

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from agentops_ref.errors import ConfigError
-from agentops_ref.evals.loading import scorer_digest, scorer_path
+from agentops_ref.evals.loading import is_judge, scorer_digest, scorer_path
 from agentops_ref.evals.outputs import FILE, row_of, write_row
 from agentops_ref.evals.result import CaseResult
 from agentops_ref.evals.scorers import Scorer
@@ -37,7 +37,7 @@ class TrackedRun:
             scorer.__name__: {"path": scorer_path(scorer), "digest": scorer_digest(scorer)}
             for scorer in scorers
         }
-        self._judged = {s.__name__ for s in scorers if getattr(s, "judged", False)}
+        self._judged = {s.__name__ for s in scorers if is_judge(s)}
 
     def assess(self, trace_id: str, case: Case, scores: Sequence[Score]) -> None:
         """Add what was expected, and the scores, to the trace that is open in this thread."""

@@ -12,7 +12,6 @@ import io
 import json
 import os
 import tempfile
-import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ import numpy as np
 from filelock import BaseFileLock, FileLock
 
 from agentops_ref.errors import DeveloperError, OperatorError
+from agentops_ref.files import write_whole
 
 LOG = "AGENTOPS_RECORDING_LOG"
 ANSWER_LOG = "AGENTOPS_ANSWER_LOG"
@@ -85,16 +85,6 @@ def machine_lock(name: str) -> BaseFileLock:
     )
 
 
-def write_atomically(file: Path, data: bytes) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f"{file.name}.{os.getpid()}.{threading.get_ident()}.partial")
-    try:
-        partial.write_bytes(data)
-        os.replace(partial, file)
-    finally:
-        partial.unlink(missing_ok=True)  # a full disk or Ctrl-C leaves nothing behind
-
-
 def damaged(file: Path, error: Exception) -> OperatorError:
     """Return the error that names a recording which cannot be read."""
     why = f"{type(error).__name__}: {error}"
@@ -133,7 +123,7 @@ class JsonStore:
     def put(self, key: str, value: Mapping[str, Any]) -> None:
         """Write a recording, in the order of its keys: in a schema that order has a meaning."""
         text = json.dumps(value, ensure_ascii=False, indent=1)
-        write_atomically(self.file(key), f"{text}\n".encode())
+        write_whole(self.file(key), f"{text}\n".encode())
         log_use([key])
 
 
@@ -204,4 +194,4 @@ class VectorStore:
         table["vector"] = [known[key] for key in keys]
         buffer = io.BytesIO()
         np.save(buffer, table, allow_pickle=False)
-        write_atomically(self.file, buffer.getvalue())
+        write_whole(self.file, buffer.getvalue())

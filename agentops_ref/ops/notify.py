@@ -14,10 +14,10 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any
 
 from agentops_ref.errors import ConfigError, OperatorError, about
+from agentops_ref.files import write_whole
 from agentops_ref.records import SyncReport
 from agentops_ref.settings import EmailConfig, NotifyConfig, WebhookConfig
 from agentops_ref.wiring import App
@@ -228,12 +228,7 @@ def _read(file: Path) -> Told:
 
 
 def _write(file: Path, told: Told) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with NamedTemporaryFile(
-        "w", encoding="utf-8", dir=file.parent, suffix=".part", delete=False
-    ) as part:
-        json.dump(told, part, indent=1)
-    os.replace(part.name, file)
+    write_whole(file, json.dumps(told, indent=1))
 
 
 def _place(app: App) -> str:

@@ -119,14 +119,13 @@ class Agents(Guarding, Auth):
 
         Not as the support desk: the record does not say that it was the desk that asked.
         """
-        from agentops_ref.agents.identity import Identity
         from agentops_ref.agents.request import Request
 
-        who = held.requested_by
-        identity = Identity(who, held.tenant, held.roles) if held.roles else None
         answer = self.agent(
             str(held.arguments["question"]),
-            request=Request(tenant=held.tenant, user=who, identity=identity, approved=True),
+            request=Request(
+                tenant=held.tenant, user=held.requested_by, identity=held.identity, approved=True
+            ),
         )
         waits = f" (approval {', '.join(answer.waiting)})" if answer.waiting else ""
         return answer.text + waits

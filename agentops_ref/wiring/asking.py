@@ -73,6 +73,23 @@ class Judging:
         return form.invoke(self._prompt.messages(**values))
 
 
+class Playing:
+    """The chat model behind the prompt of a simulated user: ``playing(values, schema)``."""
+
+    def __init__(self, app: Models, prompt: str) -> None:
+        from agentops_ref.agents.prompts import load_prompt
+
+        self._app, self._prompt = app, load_prompt(app.config.prompts(prompt), prompt)
+
+    @property
+    def recipe(self) -> str:
+        return _recipe_of(self._app.config.models.chat, self._prompt.digest)
+
+    def __call__(self, values: Mapping[str, str], schema: Mapping[str, Any]) -> Any:
+        form = self._app.chat.with_structured_output(dict(schema))
+        return form.invoke(self._prompt.messages(**values))
+
+
 class Describer:
     """The vision model behind its prompt."""
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from agentops_ref.errors import ConfigError, nearest
-from agentops_ref.records import Case, CaseSplit
+from agentops_ref.records import Answer, Case, CaseSplit
 from agentops_ref.wiring.agents import Agents, kind_of
 from agentops_ref.wiring.base import Progress
 from agentops_ref.wiring.models import TOOL_STEP
@@ -17,6 +18,7 @@ from agentops_ref.wiring.syncing import Syncing
 if TYPE_CHECKING:
     from agentops_ref.agents.chain import Agent
     from agentops_ref.evals import EvalResult, Rescored, Scorer, ScoreTable
+    from agentops_ref.evals.dialogues import Dialogue
     from agentops_ref.evals.judge import Judge
 
 
@@ -104,6 +106,68 @@ class Evaluation(Agents, Syncing):
             progress=progress and (lambda done, total, _: progress("evaluate", done, total)),
             repeat=repeat,
         )
+
+    def dialogues(self) -> list[Dialogue]:
+        """Return the conversations that are to be held with a simulated user."""
+        from agentops_ref.evals.dialogues import load_dialogues
+
+        return load_dialogues(self.config.path(self.config.evals.dialogues.file))
+
+    def talk(
+        self,
+        dialogues: Sequence[Dialogue] | None = None,
+        *,
+        user: Literal["scripted", "simulated"] = "scripted",
+        run_name: str = "conversations",
+        progress: Progress | None = None,
+    ) -> EvalResult:
+        """Hold conversations with the agent and score each as a whole, as one MLflow run.
+
+        The user says the script's lines, or a model pursues the dialogue's goal. Each conversation
+        is a thread of its own, of the configured tenant.
+        """
+        from agentops_ref.evals import evaluate
+        from agentops_ref.evals.dialogues import (
+            Simulated,
+            goal_reached,
+            hold,
+            policy_kept,
+            scripted,
+            turns_right,
+        )
+        from agentops_ref.wiring.asking import Playing
+
+        chosen = self.dialogues() if dialogues is None else dialogues
+        settings = self.config.evals.dialogues
+        playing = Playing(self, settings.user)
+        speaks = scripted if user == "scripted" else Simulated(playing)
+        by_id = {one.id: one for one in chosen}
+        most = settings.turns if user == "simulated" else max(len(one.turns) for one in chosen)
+        return evaluate(
+            [one.case() for one in chosen],
+            lambda case: hold(by_id[case.id], self._conversation(), speaks, most=most),
+            [goal_reached, policy_kept, turns_right(chosen)],
+            tracer=self.tracer,
+            run_name=run_name,
+            params={
+                "agent": kind_of(self.agent),
+                "user": user if user == "scripted" else playing.recipe,
+                "model": self.config.models.chat.name,
+                "mode": self.config.models.mode,
+                "index_version": self.index.version,
+            },
+            progress=progress and (lambda done, total, _: progress("talk", done, total)),
+        )
+
+    def _conversation(self) -> Callable[[str], Answer]:
+        """Return the agent within a new conversation."""
+        from uuid import uuid4
+
+        from agentops_ref.agents.request import Request
+
+        talk, owner = self.memory.conversation(self.agent), self.config.agent.tenant
+        request = Request(tenant=owner, desk=self.config.agent.desk)
+        return partial(talk, thread=f"eval-{uuid4().hex[:12]}", owner=owner, request=request)
 
     def recorded(self, name: str) -> Recorded:
         """Find recorded outputs: a file, or those of a run by its id or its name (the newest)."""

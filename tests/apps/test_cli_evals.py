@@ -177,3 +177,23 @@ def test_runs_are_kept_scored_again_and_compared(agentops: Agentops, tmp_path: P
     assert "no file and no finished run 'gone'" in err
     assert "runs: again, first" in err
     assert not (tmp_path / "mlruns").exists(), "artifacts are beside the store"
+
+
+def test_talk_holds_conversations_that_can_be_compared(agentops: Agentops, tmp_path: Path) -> None:
+    turns = [
+        {"say": "What torque for the flare nut?", "facts": ["18 Nm"], "sources": ["torque.md"]},
+        {"say": "Are you sure?", "facts": ["18 Nm"], "sources": ["torque.md"]},
+    ]
+    told = [{"id": "torque", "slice": "s", "goal": "the torque", "turns": turns}]
+    (tmp_path / "talks.yaml").write_text(json.dumps({"dialogues": told}))
+    base = tmp_path / "config/base.yaml"
+    base.write_text(f"{base.read_text()}  dialogues: {{file: talks.yaml}}\n")
+    for name in ("first", "second"):
+        code, out, err = agentops("talk", "--name", name, "--json")
+        assert code == 0, err
+        found = json.loads(out)
+        assert [row["id"] for row in found["cases"]] == ["torque"]
+        assert {row["scorer"] for row in found["aggregates"]} >= {"goal_reached", "turns_right"}
+    code, out, err = agentops("compare", "first", "second", "--json")
+    assert code == 0, err
+    assert agentops("talk", "--user", "simulated")[0] == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,20 +26,24 @@ from agentops_ref.apps.labelling.items import (
     write_items,
 )
 from agentops_ref.apps.labelling.labels import (
+    FIRST_PASS,
     GUIDE_EXAMPLES,
-    Label,
+    SECOND_PASS,
+    compare_passes,
     drawn_again,
     problems,
-    read_labels,
 )
-from agentops_ref.apps.labelling.verdicts import confusion, expected, score_items, write_judged
+from agentops_ref.apps.labelling.verdicts import expected, score_items, verdicts, write_judged
 from agentops_ref.errors import ConfigError
+from agentops_ref.evals.calibration import Calibration
+from agentops_ref.evals.calibration.labels import Row, count, read_labels
 from agentops_ref.evals.scorers import correct, numbers_grounded
 from agentops_ref.records import Answer, Case, Chunk, Hit, Score
 
 FOLDER = load_config().path(LABELS)
 ITEMS = read_items(FOLDER / "items.jsonl")
 ANSWERS = read_labels(FOLDER / "answers.jsonl")
+FIRST = [one for one in ANSWERS if one.labeller == FIRST_PASS]
 SECOND_PASS_SEED = 8
 
 
@@ -48,11 +53,11 @@ SECOND_PASS_SEED = 8
 def test_the_labels_hold_together() -> None:
     assert problems(ANSWERS, ITEMS) == []
     assert len(ITEMS) >= 240
-    sizes = Counter(one.split for one in ANSWERS if one.labeller == "first pass")
+    sizes = Counter(one.split for one in FIRST)
     assert sizes.total() >= 220
     assert sizes["test"] >= 120
     assert 0.3 < sizes["dev"] / sizes.total() < 0.5
-    positive = sum(one.label for one in ANSWERS) / len(ANSWERS)
+    positive = sum(one.label for one in FIRST) / len(FIRST)
     assert 0.5 < positive < 0.85
 
 
@@ -82,6 +87,16 @@ def test_the_second_pass_is_the_draw() -> None:
     assert min(Counter(by_id[one].split for one in listed).values()) >= 20
     assert len(listed) >= 60
     assert set(by_id) >= GUIDE_EXAMPLES
+    assert sorted(one.id for one in ANSWERS if one.labeller == SECOND_PASS) == listed
+
+
+def test_the_guide_states_how_far_the_passes_agree() -> None:
+    told = CliRunner().invoke(command.main, ["agreement"], catch_exceptions=False).stdout
+    guide = (FOLDER / "README.md").read_text(encoding="utf-8")
+    summary, _, differing = told.partition("\n\n")
+    for line in summary.splitlines():
+        assert f"> {line}\n" in guide
+    assert differing.count(f"  {SECOND_PASS}: ") == len(compare_passes(ANSWERS).differing)
 
 
 # --- items ------------------------------------------------------------------------------------
@@ -91,7 +106,7 @@ ITEM = Item("0", "Why?", "Because.", (Excerpt("m.pdf", 1, "Manual: text"),), "hy
 
 def test_items_come_back_as_they_were_written(tmp_path: Path) -> None:
     file = tmp_path / "items.jsonl"
-    items = [ITEM, replace(ITEM, id="1", answer='„20 °C“, "quoted"\nand broken', excerpts=())]
+    items = [ITEM, replace(ITEM, id="1", answer='„20 °C“, "quoted"\nand \u2028broken', excerpts=())]
     write_items(items, file)
     assert read_items(file) == items
 
@@ -99,8 +114,8 @@ def test_items_come_back_as_they_were_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("{", "line 1: expected one JSON object a line"),
-        ("[]", "line 1: expected an item with id, question"),
+        ("{", "line 1: not JSON"),
+        ("[]", r"line 1: expected one JSON object a line, got \[\]"),
         ("{}", "line 1: expected an item with id, question"),
         ('{"id": "1", "excerpts": [{"page": 1}]}', "line 1: expected an item"),
     ],
@@ -131,9 +146,9 @@ def test_the_split_does_not_depend_on_case_and_spaces(question: str, form: str) 
 # --- labels -----------------------------------------------------------------------------------
 
 
-def label(**more: object) -> Label:
+def label(**more: object) -> Row:
     values = {"id": "0", "label": 1, "reason": "It says so.", "labeller": "first pass"}
-    return Label(**{**values, "split": ITEM.split, **more})  # type: ignore[arg-type]
+    return Row(**{**values, "split": ITEM.split, **more})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -142,17 +157,42 @@ def label(**more: object) -> Label:
         ([label(id="9")], "there is no such item"),
         ([label(split="dev" if ITEM.split == "test" else "test")], "its question is"),
         ([label(reason=" ")], "no reason"),
+        ([label(labeller="")], "no labeller"),
+        ([label(fields={"reasons": "It says so."})], "unknown keys: reasons"),
         ([label(), label()], "labelled twice in the first pass"),
         ([label(), label(labeller="second pass", reason="it says so. ")], "not its own"),
     ],
 )
-def test_problems_are_named(labels: list[Label], said: str) -> None:
+def test_problems_are_named(labels: list[Row], said: str) -> None:
     assert any(said in line for line in problems(labels, [ITEM]))
 
 
 def test_two_passes_may_label_one_item() -> None:
     both = [label(), label(labeller="second pass", label=0, reason="It says less.")]
     assert problems(both, [ITEM]) == []
+
+
+def passes(first: Sequence[int], second: Sequence[int]) -> list[Row]:
+    """Items "0", "1" ... in two passes; the second turned round, as its order is its own."""
+    made = [label(id=str(at), label=one) for at, one in enumerate(first)]
+    again = [label(id=str(at), label=one, labeller=SECOND_PASS) for at, one in enumerate(second)]
+    return made + again[::-1]
+
+
+def test_passes_are_counted_and_compared_on_what_both_labelled() -> None:
+    found = compare_passes([*passes([1, 1, 1, 0, 0], [1, 0, 0, 1]), label(id="x", labeller="else")])
+    c = found.counts
+    assert (c.true_positives, c.false_negatives, c.false_positives, c.n) == (1, 2, 1, 4)
+    assert [(a.id, a.label, b.label) for a, b in found.differing] == [
+        ("3", 0, 1),
+        ("2", 1, 0),
+        ("1", 1, 0),
+    ]
+
+
+def test_one_pass_is_compared_with_nothing() -> None:
+    with pytest.raises(ConfigError, match="second pass"):
+        compare_passes(passes([1, 0], []))
 
 
 @pytest.mark.parametrize("wrong", [2, "1", True, None])
@@ -177,9 +217,11 @@ def test_labels_are_counted_against_verdicts(tmp_path: Path) -> None:
     said = {"a": 1.0, "b": 0.0, "c": 1.0, "d": 0.5, "e": None}
     scores = {name: Score("s", value) for name, value in said.items()}
     labels = [label(id=name, label=int(name in "abe")) for name in "abcdef"]
-    assert confusion(labels, scores) == {"tp": 1, "fn": 1, "fp": 1, "tn": 1, "failed": 1}
+    found = verdicts(scores)
+    assert found == {"a": 1, "b": 0, "c": 1, "d": 0}
+    assert count(labels, found) == Calibration(2, 1, 2, 1)
     file = tmp_path / "new" / "judged.jsonl"
-    assert write_judged(labels, scores, file) == 4
+    assert write_judged(labels, found, file) == 4
     rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
     assert rows[0] == {"id": "a", "label": 1, "judge": 1, "split": ITEM.split}
     assert [row["judge"] for row in rows] == [1, 0, 1, 0]
@@ -221,5 +263,5 @@ def test_recorded_verdicts_are_replayed_and_written(
     assert "5 verdicts" in done.stdout
     assert "0 failed" in done.stdout
     rows = [json.loads(line) for line in (tmp_path / "first-test.jsonl").read_text().splitlines()]
-    first = sorted(one.id for one in ANSWERS if one.split == "test")[:5]
+    first = sorted(one.id for one in FIRST if one.split == "test")[:5]
     assert sorted(row["id"] for row in rows) == first

@@ -122,8 +122,8 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     (tmp_path / "empty.jsonl").write_text("")
     with pytest.raises(ConfigError, match="no recorded outputs in it"):
         list(read_rows(tmp_path / "empty.jsonl"))
-    (tmp_path / "latin.jsonl").write_bytes(b'{"id": "\xe5"}\n')
-    with pytest.raises(DocumentError, match="not UTF-8"):
+    (tmp_path / "latin.jsonl").write_bytes(json.dumps(PLAIN).encode() + b'\n{"id": "\xe5"}\n')
+    with pytest.raises(DocumentError, match="line 2: not UTF-8"):
         list(read_rows(tmp_path / "latin.jsonl"))
 
 

@@ -16,9 +16,10 @@ import pytest
 from langchain_core.load import dumps
 
 from agentops_ref.errors import ModelError, NotRecorded, OperatorError
+from agentops_ref.files import write_whole
 from agentops_ref.models import HashEmbeddings, RecordedEmbeddings
 from agentops_ref.models.problems import translated
-from agentops_ref.models.store import JsonStore, VectorStore, write_atomically
+from agentops_ref.models.store import JsonStore, VectorStore
 from tests.models.fakes import FakeServer, absent, chat, local_chat, scripted
 from tests.models.test_contract import stock
 
@@ -54,14 +55,14 @@ def test_an_interrupted_write_leaves_the_old_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "a.json"
-    write_atomically(file, b"old")
+    write_whole(file, b"old")
 
     def interrupted(*_: Any) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("os.replace", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        write_atomically(file, b"new")
+        write_whole(file, b"new")
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
     assert file.read_bytes() == b"old"
 

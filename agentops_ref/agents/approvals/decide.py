@@ -14,7 +14,6 @@ from typing import Any
 
 from agentops_ref.agents.approvals.policy import Demand, Policy
 from agentops_ref.agents.approvals.store import Approval, ApprovalStore
-from agentops_ref.agents.identity import Identity
 from agentops_ref.agents.memory.database import Database
 from agentops_ref.agents.memory.fact_store import Clock, utc_now
 from agentops_ref.agents.request import Request
@@ -257,7 +256,7 @@ class Approvals:
             request=held.request,
             thread=held.thread,
             approval=held.id,
-            identity=Identity(held.requested_by, held.tenant, held.roles) if held.roles else None,
+            identity=held.identity,
         )
         result = call(held.tool, held.arguments, caller)
         if result.status == "timeout":

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 from uuid import uuid4
 
+from agentops_ref.agents.identity import Identity
 from agentops_ref.agents.memory.database import Database
 
 State = Literal["pending", "approved", "rejected", "running", "done", "failed"]
@@ -65,6 +66,11 @@ class Approval:
     note: str = ""
     result: str = ""
     """What the tool told when it was done, or why it failed."""
+
+    @property
+    def identity(self) -> Identity | None:
+        """Whoever requested it, without a token; None where nobody had logged in."""
+        return Identity(self.requested_by, self.tenant, self.roles) if self.roles else None
 
     def late(self, now: datetime) -> bool:
         """Whether nobody decided in time."""

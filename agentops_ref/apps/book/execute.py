@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from agentops_ref.apps.book.keys import notebook_key, shared_key
-from agentops_ref.apps.book.layout import Layout, read_notebook, write_notebook, write_text
+from agentops_ref.apps.book.layout import Layout, read_notebook, write_notebook
+from agentops_ref.files import write_whole
 
 RECORD = "agentops"
 """Key of a notebook's metadata under which its `Run` is kept."""
@@ -122,7 +123,7 @@ def install_kernel(layout: Layout) -> None:
         "metadata": {"debugger": False},
     }
     folder = layout.build / "jupyter" / "data" / "kernels" / "python3"
-    write_text(folder / "kernel.json", json.dumps(spec, indent=1))
+    write_whole(folder / "kernel.json", json.dumps(spec, indent=1))
 
 
 def answering_model(layout: Layout) -> tuple[str, str]:
@@ -348,4 +349,4 @@ def _write_runs(layout: Layout, failed: set[str]) -> None:
     layout.executed.mkdir(parents=True, exist_ok=True)
     text = json.dumps({"python": sys.version.split()[0], "notebooks": rows}, indent=1) + "\n"
     if not layout.runs.exists() or layout.runs.read_text(encoding="utf-8") != text:
-        write_text(layout.runs, text)
+        write_whole(layout.runs, text)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from agentops_ref.errors import OperatorError
+from agentops_ref.files import write_whole
 
 
 @dataclass(frozen=True)
@@ -90,15 +90,7 @@ def write_notebook(path: Path, notebook: dict[str, Any]) -> None:
     for cell in notebook["cells"]:
         cell["source"] = source_of(cell).splitlines(keepends=True)
     text = json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True)
-    write_text(path, text + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a whole file or nothing: an interrupted build never leaves half of one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+    write_whole(path, text + "\n")
 
 
 def source_of(cell: dict[str, Any]) -> str:

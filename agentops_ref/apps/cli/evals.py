@@ -113,6 +113,40 @@ def _rescore(
 
 
 @evaluation.command()
+@click.option(
+    "--user",
+    type=click.Choice(["scripted", "simulated"]),
+    default="scripted",
+    show_default=True,
+    help="Who talks: the script's lines, or a model that pursues the goal.",
+)
+@click.option("--limit", type=click.IntRange(min=1), help="Only the first N conversations.")
+@click.option("--name", default="conversations", show_default=True, help="The run's name.")
+@json_option
+@command
+def talk(session: Session, user: str, limit: int | None, name: str, as_json: bool) -> None:
+    """Hold conversations with a simulated user, and score each as a whole.
+
+    They stand in evals.dialogues.file. The run is kept like those of `agentops eval run`, so
+    compare and gate take it, too.
+    """
+    app = session.app()
+    with progress_bar(quiet=as_json) as update:
+        app.ensure_index(progress=update)
+        result = app.talk(
+            app.dialogues()[:limit],
+            user="simulated" if user == "simulated" else "scripted",
+            run_name=name,
+            progress=update,
+        )
+    app.memory.close()
+    if as_json:
+        print_json(result.to_dict())
+    else:
+        _print(result.table, result.failures("goal_reached"), None)
+
+
+@evaluation.command()
 @click.argument("before", metavar="A")
 @click.argument("after", metavar="B")
 @click.option("--scorer", "scorers", multiple=True, help="Only these scorers; may be repeated.")

@@ -1,4 +1,4 @@
-"""``python -m agentops_ref.apps.labelling items`` and ``... judge NAME``."""
+"""``python -m agentops_ref.apps.labelling items``, ``... agreement`` and ``... judge NAME``."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,19 +10,24 @@ from agentops_ref.apps.antipatterns import desk
 from agentops_ref.apps.labelling.items import (
     LABELS,
     Documents,
-    Split,
     make_items,
     read_items,
     recorded_systems,
     write_items,
 )
-from agentops_ref.apps.labelling.labels import FIRST_PASS, read_labels
-from agentops_ref.apps.labelling.verdicts import confusion, score_items, write_judged
+from agentops_ref.apps.labelling.labels import FIRST_PASS, compare_passes
+from agentops_ref.apps.labelling.verdicts import score_items, verdicts, write_judged
 from agentops_ref.config import load_config
+from agentops_ref.evals.calibration import Estimate
+from agentops_ref.evals.calibration import agreement as agreement_of
+from agentops_ref.evals.calibration.labels import SPLITS, count, read_labels
+from agentops_ref.records import CaseSplit
 from agentops_ref.tracing import NoTracer
 from agentops_ref.wiring import App, build
 
 STATE = "_build/labels"
+SEED = 8
+"""Of the draws behind the interval of kappa."""
 
 
 def wired(documents: Documents, settings: Mapping[str, Any]) -> App:
@@ -59,10 +64,39 @@ def items() -> None:
 
 
 @main.command()
+def agreement() -> None:
+    """Say how far the second pass agrees with the first, and where it does not."""
+    import numpy as np
+
+    folder = load_config().path(LABELS)
+    counts, differing = compare_passes(read_labels(folder / "answers.jsonl"))
+    found = agreement_of(counts, np.random.default_rng(SEED))
+    same = counts.n - len(differing)
+    share = [f"{100 * value:.0f}" for value in _numbers(found.share)]
+    kappa = [f"{value:.2f}" for value in _numbers(found.kappa)]
+    click.echo(
+        f"{counts.n} items in both passes; the same label on {same}, "
+        f"{share[0]} % ({share[1]} to {share[2]} %)"
+    )
+    click.echo(f"Cohen's kappa {kappa[0]} ({kappa[1]} to {kappa[2]})")
+    by_id = {item.id: item for item in read_items(folder / "items.jsonl")}
+    for pair in differing:
+        item = by_id[pair[0].id]
+        click.echo(f"\n{item.id} ({item.split}): {item.question}\n  {item.answer}")
+        for one in pair:
+            click.echo(f"  {one.labeller}: {one.label}. {one.reason}")
+
+
+def _numbers(estimate: Estimate) -> tuple[float, float, float]:
+    rate = float("nan") if estimate.rate is None else estimate.rate
+    return rate, estimate.low, estimate.high
+
+
+@main.command()
 @click.argument("name")
-@click.option("--split", type=click.Choice(["dev", "test"]), default="dev", show_default=True)
+@click.option("--split", type=click.Choice(SPLITS), default="dev", show_default=True)
 @click.option("--most", type=click.IntRange(min=1), help="Items, in the order of their ids.")
-def judge(name: str, split: Split, most: int | None) -> None:
+def judge(name: str, split: CaseSplit, most: int | None) -> None:
     """Ask the judge NAME about the labelled items of a split.
 
     Ids are hashes, so the first few are a random sample. What is recorded is replayed;
@@ -75,8 +109,12 @@ def judge(name: str, split: Split, most: int | None) -> None:
     wanted = sorted(one.id for one in labels)[:most]
     by_id = {item.id: item for item in read_items(folder / "items.jsonl")}
     scores = score_items(app.judge(name), [by_id[one] for one in wanted], progress=_progress)
-    written = write_judged(labels, scores, Path(STATE) / f"{name}-{split}.jsonl")
-    counts = ", ".join(f"{n} {what}" for what, n in confusion(labels, scores).items())
+    said = verdicts(scores)
+    written = write_judged(labels, said, Path(STATE) / f"{name}-{split}.jsonl")
+    counts = f"{len(scores) - len(said)} failed"
+    if c := count(labels, said):
+        right = f"{c.true_positives} tp, {c.false_negatives} fn"
+        counts = f"{right}, {c.true_negatives} tn, {c.false_positives} fp, {counts}"
     click.echo(f"{STATE}/{name}-{split}.jsonl: {written} verdicts; {counts}")
     if errors := [score.error for score in scores.values() if score.error]:
         click.echo(f"without a verdict: {len(errors)}; the first: {errors[0]}", err=True)

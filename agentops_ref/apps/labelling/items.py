@@ -1,4 +1,4 @@
-"""What is put before a person: a question, the excerpts that the model was shown, its answer.
+"""What is put before a reader: a question, the excerpts that the model was shown, its answer.
 
 The answers are recorded ones of the local model, given by the systems that other chapters
 evaluate, so that making the items asks no model. Abstentions are left out: whether silence was
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -18,10 +18,10 @@ from agentops_ref.apps.antipatterns import desk, history
 from agentops_ref.apps.architectures import first_of_each
 from agentops_ref.errors import ConfigError, OperatorError
 from agentops_ref.evals import load_cases, select
-from agentops_ref.records import Answer, Case, Chunk, Hit
+from agentops_ref.evals.jsonl import read_objects
+from agentops_ref.records import Answer, Case, CaseSplit, Chunk, Hit
 from agentops_ref.wiring import App
 
-Split = Literal["dev", "test"]
 Documents = Literal["v1", "v2", "both-worlds"]
 """A version of the technical documents, or version 1 with the company's own (chapter 2)."""
 Wired = Callable[[Documents, Mapping[str, Any]], App]
@@ -73,7 +73,7 @@ class Item:
     """The first case, in the order of the sets, that asks this question."""
 
     @property
-    def split(self) -> Split:
+    def split(self) -> CaseSplit:
         return split_of(self.question)
 
 
@@ -89,7 +89,7 @@ class System:
     kind: str = "chain"
 
 
-def split_of(question: str) -> Split:
+def split_of(question: str) -> CaseSplit:
     """Return the split of a question, decided by its hash and nothing else.
 
     By the question and not by the case's id, because the sets share questions, and two answers to
@@ -203,26 +203,12 @@ def read_items(file: Path) -> list[Item]:
         The file is missing, or a line is no item; names the file and the line.
     """
     remedy = f"run python -m {__package__} items"
-    return [_read(row, where) for where, row in read_lines(file, remedy)]
+    return [_read(row, where) for where, row in read_objects(file, remedy=remedy)]
 
 
 def uniform(text: str) -> float:
     """Return a number from 0 to 1 that only the text decides, evenly spread over texts."""
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) / 2**64
-
-
-def read_lines(file: Path, remedy: str) -> Iterator[tuple[str, Any]]:
-    """Yield "file, line n" and the JSON of each line."""
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        raise ConfigError(f"{file} not found; {remedy}") from None
-    for number, line in enumerate(lines, start=1):
-        where = f"{file}, line {number}"
-        try:
-            yield where, json.loads(line)
-        except json.JSONDecodeError as error:
-            raise ConfigError(f"{where}: expected one JSON object a line: {error}") from None
 
 
 def _read(row: Any, where: str) -> Item:

@@ -8,8 +8,8 @@ from itertools import chain
 from pathlib import Path
 
 from agentops_ref.apps.labelling.items import AGENT_CASES, COMPANY_CASES, Item, as_scored
-from agentops_ref.apps.labelling.labels import Label
 from agentops_ref.evals import Scorer, load_cases
+from agentops_ref.evals.calibration.labels import Row
 from agentops_ref.evals.scorers import apply
 from agentops_ref.records import Case, Score
 from agentops_ref.wiring import App
@@ -56,35 +56,22 @@ def expected(app: App, items: Iterable[Item]) -> dict[str, Case]:
     }
 
 
-def confusion(labels: Iterable[Label], scores: Mapping[str, Score]) -> dict[str, int]:
-    """Count labels against verdicts: tp, fn, tn, fp, and failed where there is no verdict.
-
-    A label without a score is left out. A positive is a label of 1; a score of 1 agrees with it,
-    any lower one does not.
-    """
-    counts = dict.fromkeys(("tp", "fn", "tn", "fp", "failed"), 0)
-    for label in labels:
-        score = scores.get(label.id)
-        if score is None:
-            continue
-        if score.value is None:
-            counts["failed"] += 1
-        elif score.value >= 1:
-            counts["tp" if label.label else "fp"] += 1
-        else:
-            counts["fn" if label.label else "tn"] += 1
-    return counts
+def verdicts(scores: Mapping[str, Score]) -> dict[str, int]:
+    """Return item's id → verdict, 1 for a score of 1, else 0; failures are left out."""
+    return {
+        name: int(score.value >= 1) for name, score in scores.items() if score.value is not None
+    }
 
 
-def write_judged(labels: Iterable[Label], scores: Mapping[str, Score], file: Path) -> int:
+def write_judged(labels: Iterable[Row], said: Mapping[str, int], file: Path) -> int:
     """Write labels with verdicts, a line each, as `agentops judge calibrate` reads them.
 
     Items without a verdict are left out; returns how many were written.
     """
     rows = [
-        {"id": label.id, "label": label.label, "judge": int(value >= 1), "split": label.split}
-        for label in labels
-        if (score := scores.get(label.id)) and (value := score.value) is not None
+        {"id": row.id, "label": row.label, "judge": said[row.id], "split": row.split}
+        for row in labels
+        if row.id in said
     ]
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any
 
 from agentops_ref.etl.quality.check import explained
+from agentops_ref.files import write_whole
 from agentops_ref.records import QualityReport, QualityVerdict
 
 
@@ -53,10 +52,8 @@ def keep(report: QualityReport, folder: Path, *, last: int) -> Path | None:
     place.mkdir(parents=True, exist_ok=True)
     files = _files(place)
     number = int(files[-1].stem) + 1 if files else 1
-    with NamedTemporaryFile("w", encoding="utf-8", dir=place, suffix=".part", delete=False) as part:
-        json.dump(asdict(report), part, indent=1, ensure_ascii=False)
     target = place / f"{number:08}.json"
-    os.replace(part.name, target)
+    write_whole(target, json.dumps(asdict(report), indent=1, ensure_ascii=False))
     for old in files[: max(0, len(files) + 1 - last)]:
         old.unlink(missing_ok=True)
     return target

@@ -88,6 +88,12 @@ def cohen_kappa(
         none either. None where labels and verdicts are all the same one, with the reason and -1
         to 1.
 
+    Notes
+    -----
+    `agentops_ref.evals.errors.cohen_kappa` takes any number of categories. With k of them there
+    are k x k cells, and 1/2 in each would outweigh a few dozen items; its interval takes the
+    agreement by chance as known, and where one category is rare it is up to 1.7 times as long.
+
     References
     ----------
     .. [1] J. Cohen, "A coefficient of agreement for nominal scales", Educational and Psychological

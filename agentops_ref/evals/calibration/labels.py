@@ -7,13 +7,14 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from agentops_ref.errors import ConfigError
 from agentops_ref.evals.calibration.counts import Calibration
+from agentops_ref.evals.jsonl import read_objects
+from agentops_ref.records import CaseSplit
 
-Split = Literal["dev", "test"]
-SPLITS: tuple[Split, ...] = get_args(Split)
+SPLITS: tuple[CaseSplit, ...] = get_args(CaseSplit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +24,14 @@ class Row:
     id: str
     label: int
     """1 is good, 0 is bad."""
-    split: Split
+    split: CaseSplit
     """``dev`` is looked at while the judge is made, ``test`` once, when it is done."""
     judge: int | None = None
     """The judge's verdict, if it was asked before."""
     reason: str = ""
     """Why the person said so."""
+    labeller: str = ""
+    """Who said so, or in which pass, where a file holds several."""
     fields: Mapping[str, Any] = field(default_factory=dict)
     """What else the row holds, for a judge that is to be asked: question, answer, excerpts."""
 
@@ -37,17 +40,27 @@ VerdictOf = Callable[[Row], int | None]
 """Asks a judge; None where it failed to give a verdict."""
 
 
-def load_labels(path: Path) -> list[Row]:
-    """Read labelled items, one JSON object a line.
+def read_labels(path: Path) -> list[Row]:
+    """Read labels, one JSON object a line; an item may have several, each of another labeller.
 
     Raises
     ------
     ConfigError
-        Missing file, a line that is no object or lacks what `Row` needs, an id used twice, no row;
-        names file, line and key.
+        Missing file, a line that is no object or lacks what `Row` needs, no row; names file, line
+        and key.
     """
-    rows = [_row(values, where) for where, values in _lines(path)]
-    return list(_unique(rows, path))
+    return [_row(values, where) for where, values in read_objects(path)]
+
+
+def load_labels(path: Path) -> list[Row]:
+    """Read labelled items, each with one label.
+
+    Raises
+    ------
+    ConfigError
+        As `read_labels`, and an id used twice.
+    """
+    return list(_unique(read_labels(path), path))
 
 
 def load_verdicts(path: Path) -> dict[str, int]:
@@ -59,7 +72,7 @@ def load_verdicts(path: Path) -> dict[str, int]:
         As `load_labels`.
     """
     found: dict[str, int] = {}
-    for where, values in _lines(path):
+    for where, values in read_objects(path):
         name = _text(values, "id", where)
         if name in found:
             raise ConfigError(f"{where}: the id '{name}' is used twice")
@@ -126,17 +139,18 @@ def _row(values: Mapping[str, Any], where: str) -> Row:
     if split is None:
         got = values.get("split")
         raise ConfigError(f'{where}: \'split\' must be "dev" or "test", got {got!r}')
-    reason = values.get("reason") or ""
-    if not isinstance(reason, str):
-        raise ConfigError(f"{where}: 'reason' must be a text, got {reason!r}")
-    known = ("id", "label", "split", "judge", "reason")
+    texts = {key: values.get(key) or "" for key in ("reason", "labeller")}
+    for key, text in texts.items():
+        if not isinstance(text, str):
+            raise ConfigError(f"{where}: '{key}' must be a text, got {text!r}")
+    known = ("id", "label", "split", "judge", *texts)
     return Row(
         _text(values, "id", where),
         _bit(values, "label", where),
         split,
         None if values.get("judge") is None else _bit(values, "judge", where),
-        reason,
-        {key: value for key, value in values.items() if key not in known},
+        **texts,
+        fields={key: value for key, value in values.items() if key not in known},
     )
 
 
@@ -147,28 +161,6 @@ def _unique(rows: Iterable[Row], path: Path) -> Iterator[Row]:
             raise ConfigError(f"{path}: the id '{row.id}' is used twice")
         seen.add(row.id)
         yield row
-
-
-def _lines(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield (file and line, object)."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise ConfigError(f"not found: {path}") from None
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not UTF-8: {error.reason} at byte {error.start}") from None
-    lines = [(n, line) for n, line in enumerate(text.split("\n"), start=1) if line.strip()]
-    if not lines:
-        raise ConfigError(f"{path}: no rows; expected one JSON object a line")
-    for number, line in lines:
-        where = f"{path}, line {number}"
-        try:
-            values = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise ConfigError(f"{where}: not valid JSON: {error}") from None
-        if not isinstance(values, dict):
-            raise ConfigError(f"{where}: expected an object with keys and values")
-        yield where, values
 
 
 def _text(values: Mapping[str, Any], key: str, where: str) -> str:

@@ -7,9 +7,7 @@ or nothing is written.
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
@@ -17,6 +15,7 @@ from typing import Any
 
 from agentops_ref.errors import ConfigError, OperatorError, TransientError, nearest
 from agentops_ref.evals.cases import parse_cases
+from agentops_ref.files import write_whole
 from agentops_ref.records import Case
 
 _ITEM = re.compile(r"^( *)- +\S", re.MULTILINE)
@@ -110,21 +109,11 @@ def write_cases(path: Path, before: str, after: str) -> bool:
     """
     if before == after:
         return False
-    partial = ""
     try:
         if path.read_text(encoding="utf-8") != before:
             raise TransientError(f"{path} was edited meanwhile, nothing was written: try again")
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", newline="", dir=path.parent, prefix=".cases-", delete=False
-        ) as file:
-            partial = file.name
-            file.write(after)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(partial).chmod(path.stat().st_mode & 0o777)
-        Path(partial).replace(path)
+        write_whole(path, after)
     except OSError as error:
-        Path(partial).unlink(missing_ok=True) if partial else None
         raise OperatorError(f"cannot write {path}: {error.strerror}") from None
     return True
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from agentops_ref.errors import ConfigError, nearest, printable
 from agentops_ref.evals.errors.records import Machine, Message, Outcome, Reading, Trace, Visit
+from agentops_ref.evals.jsonl import parse_object
 
 _TRACE_TEXTS = ("system", "slice", "expected", "verdict", "source")
 _OUTCOMES: tuple[Outcome, ...] = ("failed", "right")
@@ -53,7 +54,7 @@ def parse_lines(text: str, *, path: str, coder: str = "") -> list[Line]:
             continue
         try:
             found.append(_line(raw, coder))
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             wrong.append(f"line {number}: {printable(str(error))[:300]}")
     if wrong:
         more = f"; {len(wrong) - 5} more" if len(wrong) > 5 else ""
@@ -84,12 +85,7 @@ def to_line(record: Machine | Trace | Reading) -> str:
 
 
 def _line(raw: str, coder: str) -> Line:
-    try:
-        row = json.loads(raw)
-    except ValueError as error:
-        raise _Wrong(f"not JSON: {error}") from None
-    if not isinstance(row, dict):
-        raise _Wrong(f"expected an object with an 'id', got {type(row).__name__}")
+    row = parse_object(raw)
     if "machine" in row:
         return Line(machine=_machine(row))
     id_ = row.get("id")

@@ -5,7 +5,6 @@ The file is the review: its history is a line a decision, and git shows who adde
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,6 +14,7 @@ from typing import NamedTuple
 from agentops_ref.errors import ConfigError, OperatorError
 from agentops_ref.evals.errors.lines import Line, parse_lines, to_line
 from agentops_ref.evals.errors.records import Machine, Reading, Readings, Trace
+from agentops_ref.files import write_whole
 
 WAIT = 10.0
 """Seconds to wait for another process that writes the same file."""
@@ -132,19 +132,6 @@ def _read(path: Path) -> str:
         return ""
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not UTF-8: {error.reason} at byte {error.start}") from None
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file, all of it or nothing; its folder is there."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 @contextmanager

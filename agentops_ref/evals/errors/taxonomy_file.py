@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from agentops_ref.errors import ConfigError, nearest
-from agentops_ref.evals.errors.store import write_whole
 from agentops_ref.evals.errors.taxonomy import Category, Taxonomy, checked
+from agentops_ref.files import write_whole
 
 HEAD = (
     "# Categories of what goes wrong, of `agentops errors taxonomy`. Written anew by each of its\n"

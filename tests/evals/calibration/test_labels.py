@@ -175,13 +175,14 @@ def test_tables_fit_80_columns(app: App, labels: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("{", "line 1: not valid JSON"),
-        ("[1]", "expected an object"),
+        ("{", "line 1: not JSON"),
+        ("[1]", "line 1: expected one JSON object a line, got [1]"),
         ('{"label": 1, "split": "dev"}', "'id' is missing"),
         ('{"id": "a", "label": true, "split": "dev"}', "'label' must be 0 or 1, got True"),
         ('{"id": "a", "label": 1, "split": "train"}', '"dev" or "test", got \'train\''),
         ('{"id": "a", "label": 1, "split": "dev", "judge": "1"}', "'judge' must be 0 or 1"),
         ('{"id": "a", "label": 1, "split": "dev", "reason": 3}', "'reason' must be a text"),
+        ('{"id": "a", "label": 1, "split": "dev", "labeller": 3}', "'labeller' must be a text"),
         ("", "no rows"),
     ],
 )

@@ -124,7 +124,7 @@ def test_a_users_conversations(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "told"),
     [
-        ("[]", "expected an object"),
+        ("[]", "expected one JSON object a line"),
         ("{", "not JSON"),
         ('{"messages": []}', "'id' must be a text"),
         ('{"id": "a\\nb", "question": "q"}', "one line"),
@@ -189,7 +189,7 @@ def test_what_cannot_be_written_leaves_the_file_as_it_was(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("agentops_ref.evals.errors.store.os.fsync", full)
+    monkeypatch.setattr("agentops_ref.files.os.fsync", full)
     with pytest.raises(OSError, match="No space"):
         add_records(path, [trace("b")])
     assert path.read_bytes() == held
