@@ -26,6 +26,8 @@ SWITCHES = {
     "MLFLOW_ENABLE_ASYNC_TRACE_LOGGING": "false",
     # A checkpoint's bytes name classes; only those of messages and of a graph's state are made.
     "LANGGRAPH_STRICT_MSGPACK": "true",
+    # A run's outputs lie beside the store; a bar for copying one file tells nobody anything.
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     # The evaluation harness draws its own progress bar; ours knows the cases.
     "MLFLOW_GENAI_EVAL_ENABLE_SCORER_TRACING": "false",
 }

@@ -7,7 +7,7 @@ Both take minutes and a quiet machine, so a page does not run them: it shows the
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ FAULTS = "faults.json"
 RECORDS = "extract_records.json"
 CHUNKING = "chunking.json"
 COVERAGE = "judge_coverage.json"
+GATES = "gate_errors.json"
 PARSERS = "parse_pdf_"
 OURS = "this package"
 
@@ -125,6 +126,38 @@ def judge_coverage(folder: Path | str, *, balanced: bool = False) -> list[Covera
         setting = Setting(**{name: row.pop(name) for name in names} | {"balanced": balanced})
         found.append(Coverage(setting=setting, **row))
     return found
+
+
+def gate_errors(folder: Path | str) -> dict[str, Any]:
+    """Return how often gates decide wrongly: ``cells``, a row a gate and kind of release.
+
+    ``allowed`` is how often a gate may pass a release that is at its limit.
+    """
+    return _noted(folder, GATES, "gates")
+
+
+def gate_table(noted: Mapping[str, Any]) -> DataFrame:
+    """Return the errors of gates: a row for each number of cases, a pair of columns for each gate.
+
+    *Passed* is of releases at the limit, *failed* of those that are as good.
+    """
+    import pandas as pd
+
+    rows: dict[tuple[str, str, str], dict[str, str]] = {}
+    for cell in noted["cells"]:
+        differ = "" if cell["discordance"] is None else f"{cell['discordance']:.0%}"
+        row = rows.setdefault((cell["rule"], f"{cell['n']}", differ), {})
+        which = "passed" if cell["truth"] == "at the limit" else "failed"
+        row[f"{which}, {cell['gate']}"] = f"{cell[which]:.1%}"
+    columns = [
+        f"{which}, {gate}"
+        for which in ("passed", "failed")
+        for gate in ("intervals", "means", "bootstrap")
+    ]
+    frame = pd.DataFrame(list(rows.values()), columns=columns).fillna("")
+    for at, name in enumerate(("rule", "cases", "differ")):
+        frame.insert(at, name, [key[at] for key in rows])
+    return frame
 
 
 def parsers(folder: Path | str) -> dict[str, dict[str, Any]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import html
 import io
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -43,6 +44,55 @@ def source(*things: Any) -> None:
     import inspect
 
     listing("\n\n\n".join(inspect.getsource(thing).strip() for thing in things), "python")
+
+
+def terminal(line: str, settings: Mapping[str, Any], *, most: int | None = None) -> int:
+    """Run a command line of ``agentops``, show it with all that it prints, return its exit code.
+
+    It runs in this process: another one would take seconds to import what is imported here.
+
+    Parameters
+    ----------
+    settings
+        Dotted key → value, as `load_config` takes overrides; given by the environment.
+    most
+        Lines that are shown; those that are left out are counted.
+    """
+    import json
+    import os
+    import shlex
+    import sys
+    from contextlib import redirect_stderr, redirect_stdout
+    from unittest.mock import patch
+
+    from agentops_ref.apps.cli import cli
+    from agentops_ref.apps.cli.common import run
+    from agentops_ref.config import PREFIX
+
+    given = {
+        PREFIX + key.replace(".", "__").upper(): json.dumps(value)
+        for key, value in settings.items()
+    }
+    given["FORCE_COLOR"] = ""  # a kernel asks for colours
+    said, code = io.StringIO(), 0
+    with (
+        patch.dict(os.environ, given),
+        patch.object(sys, "argv", shlex.split(line)),
+        redirect_stdout(said),
+        redirect_stderr(said),
+    ):
+        try:
+            run(cli)
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+    rows = [row.rstrip() for row in said.getvalue().rstrip().splitlines()]
+    left = len(rows[most:]) if most is not None else 0
+    print(f"$ {line}", *rows[:most], sep="\n")
+    if left:
+        print(f"({left} more lines)")
+    if code:
+        print(f"exit code {code}")
+    return code
 
 
 def figure_style() -> None:

@@ -172,14 +172,14 @@ def _cells(row: SliceComparison) -> Sequence[str]:
 
 
 def _power(row: SliceComparison) -> str:
-    if row.needed is None:
+    if row.needed is None and row.bootstrap.low == row.bootstrap.high:
         return "They never differ."
     seen = (
         f"So many cases show a difference of {row.detectable:.1%} {POWER:.0%} of the time"
         if row.detectable is not None
         else f"So many cases show no difference {POWER:.0%} of the time"
     )
-    return f"{seen}; one like this takes {row.needed:,}."
+    return f"{seen}." if row.needed is None else f"{seen}; one like this takes {row.needed:,}."
 
 
 def _svg(figure: Any) -> str:

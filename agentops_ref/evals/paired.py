@@ -84,8 +84,7 @@ def tango_interval(only_a: float, only_b: float, n: int, level: float = 0.95) ->
     .. [1] T. Tango, "Equivalence test and confidence interval for the difference in proportions
        for the paired-sample design", Statistics in Medicine 17, 1998, pp. 891-908.
     .. [2] M. W. Fagerland, S. Lydersen and P. Laake, "Recommended tests and confidence intervals
-       for paired binomial proportions", Statistics in Medicine 33, 2014, pp. 2850-2875; recommends
-       it, and holds the example that the tests compare with.
+       for paired binomial proportions", Statistics in Medicine 33, 2014, pp. 2850-2875.
     """
     check_level(level)
     if n < 1 or min(only_a, only_b) < 0 or only_a + only_b > n + 1e-9:

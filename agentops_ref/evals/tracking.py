@@ -45,8 +45,9 @@ class TrackedRun:
             return  # the store could not be reached; the recorded outputs have it all
         from mlflow.entities import AssessmentSource, Expectation
 
-        human = AssessmentSource(source_type="HUMAN", source_id="cases")
-        expected = Expectation(name="expected", value=expected_of(case), source=human)
+        # Read from a file by code; who wrote it there, a person or not, the file's header says.
+        cases = AssessmentSource(source_type="CODE", source_id="cases")
+        expected = Expectation(name="expected", value=expected_of(case), source=cases)
         # One expectation a case: each one is a row of its own in the store.
         found = [expected, *(self._feedback(s) for s in scores if s.error or s.value is not None)]
         for one in found:

@@ -145,6 +145,7 @@ def test_from_takes_no_cases(agentops: Agentops) -> None:
     code, _, err = agentops("run", "--from", "x.jsonl", "--limit", "3")
     assert code == 2
     assert "--from scores what is recorded" in err
+    assert agentops("run", "--from", "x.jsonl", "--split", "test")[0] == 2
 
 
 @pytest.mark.slow
@@ -166,6 +167,12 @@ def test_runs_are_kept_scored_again_and_compared(agentops: Agentops, tmp_path: P
     assert again["aggregates"] == first["aggregates"]
     assert again["verdict"] == first["verdict"]
 
+    dev = json.loads(agentops("run", "--name", "dev", "--split", "dev", "--json")[1])
+    assert {case["id"] for case in dev["cases"]} == {case["id"] for case in first["cases"]}
+    code, _, err = agentops("run", "--split", "test")
+    assert code != 0, "no case is in it"
+    assert "case" in err
+
     report = json.loads(agentops("compare", "first", "again", "--json")[1])
     assert {row["difference"]["mean"] for row in report["rows"]} == {0}
     assert report["stability"][0]["tries"] == 2
@@ -175,7 +182,7 @@ def test_runs_are_kept_scored_again_and_compared(agentops: Agentops, tmp_path: P
     code, _, err = agentops("gate", "gone", "--baseline", "first")
     assert code == 2
     assert "no file and no finished run 'gone'" in err
-    assert "runs: again, first" in err
+    assert "runs: dev, again, first" in err
     assert not (tmp_path / "mlruns").exists(), "artifacts are beside the store"
 
 

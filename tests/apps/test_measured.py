@@ -15,6 +15,8 @@ from agentops_ref.apps.measured import (
     Ratio,
     chunking,
     faults,
+    gate_errors,
+    gate_table,
     number,
     parsers,
     ratios,
@@ -98,3 +100,19 @@ def test_what_was_not_measured_says_how_to(tmp_path: Path) -> None:
         parsers(tmp_path)
     with pytest.raises(OperatorError, match="no measurement of chunking"):
         chunking(tmp_path)
+
+
+def test_the_errors_of_gates_are_a_row_for_each_kind_of_release(repo_root: Path) -> None:
+    noted = gate_errors(repo_root / RESULTS)
+    found = gate_table(noted)
+    kinds = {(c["rule"], c["n"], c["discordance"]) for c in noted["cells"]}
+    assert len(found) == len(kinds)
+    row = found[(found.rule == "no_worse_than") & (found.cases == "30") & (found.differ == "10%")]
+    (cell,) = (
+        c
+        for c in noted["cells"]
+        if (c["gate"], c["truth"]) == ("means", "as good")
+        and (c["rule"], c["n"], c["discordance"]) == ("no_worse_than", 30, 0.1)
+    )
+    assert row["failed, means"].item() == f"{cell['failed']:.1%}"
+    assert set(found[found.rule == "at_least"]["passed, bootstrap"]) == {""}, "not simulated"

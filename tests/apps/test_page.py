@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 from base64 import b64decode
 from typing import Any
@@ -53,3 +54,25 @@ def test_a_value_is_said_as_a_plain_number(monkeypatch: pytest.MonkeyPatch) -> N
     page.say("word", "text")
     assert said == {"share": 0.5, "word": "text"}
     assert type(said["share"]) is float
+
+
+def test_a_command_line_is_shown_with_what_it_prints_and_its_exit_code(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    assert page.terminal("agentops config show", {"retrieval.k": 7}) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("$ agentops config show\n")
+    assert re.search(r"retrieval\.k\s+7", shown)
+    assert "exit code" not in shown
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert page.terminal("agentops config show", {}, most=2) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert len(shown) == 4
+    assert re.fullmatch(r"\(\d+ more lines\)", shown[3])
+    assert "\x1b" not in "".join(shown)
+    assert page.terminal("agentops eval gate nobody.jsonl", {}) == 2
+    shown = capsys.readouterr().out
+    assert "error: no recorded outputs" in shown
+    assert shown.endswith("exit code 2\n")
+    assert "AGENTOPS__RETRIEVAL__K" not in os.environ

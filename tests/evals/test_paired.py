@@ -22,10 +22,15 @@ Z = 1.959963984540054
 
 
 def test_tango_gives_the_published_interval() -> None:
-    # Airway hyper-responsiveness of 21 children: Fagerland, Lydersen and Laake 2014, table 1.
-    found = tango_interval(7, 1, 21)
-    assert found.mean == pytest.approx(-6 / 21)
-    assert (round(found.low, 3), round(found.high, 3)) == (-0.517, -0.026)
+    # Complete response of 161 patients before and after consolidation therapy (Cavo et al. 2012):
+    # the example and its interval are those of contingencytables, the R package of Fagerland,
+    # Lydersen and Laake, "Statistical Analysis of Contingency Tables", 2017, chapter 8.
+    found = tango_interval(16, 6, 161)
+    assert (round(found.mean, 4), round(found.low, 4), round(found.high, 4)) == (
+        -0.0621,
+        -0.1240,
+        -0.0054,
+    )
 
 
 def test_nothing_differing_is_no_certainty() -> None:
@@ -36,22 +41,38 @@ def test_nothing_differing_is_no_certainty() -> None:
     assert found.mean == 0
 
 
-def test_tango_inverts_the_score_test_of_the_best_likelihood() -> None:
-    # The score test at an end of the interval, with the likelihood maximised on a fine grid.
-    only_a, only_b, n = 3, 9, 30
-    for end in tango_interval(only_a, only_b, n)[1:]:
-        grid = [k / 200_000 for k in range(1, 200_000)]
-        feasible = [p for p in grid if p + end > 0 and 2 * p + end < 1]
-        best = max(
-            feasible,
-            key=lambda p: (
-                only_a * log(p)
-                + only_b * log(p + end)
-                + (n - only_a - only_b) * log(1 - 2 * p - end)
-            ),
-        )
-        variance = n * (2 * best + end - end * end)
-        assert abs(only_b - only_a - n * end) / variance**0.5 == pytest.approx(Z, rel=1e-3)
+@pytest.mark.parametrize(
+    ("only_a", "only_b", "n"),
+    # The second one is the other example of that chapter: airway hyper-responsiveness of 21
+    # children before and after stem cell transplantation (Bentur et al. 2009).
+    [(3, 9, 30), (7, 1, 21), (0, 5, 12), (16, 6, 161)],
+)
+def test_tango_inverts_the_score_test_of_the_best_likelihood(
+    only_a: int, only_b: int, n: int
+) -> None:
+    # Nothing of the closed form is used: the likelihood under a difference is maximised by golden
+    # section, and an end of the interval is where the score test changes its mind.
+    def worse(share: float, delta: float) -> float:
+        chances = (share, share + delta, 1 - 2 * share - delta)
+        counts = (only_a, only_b, n - only_a - only_b)
+        return -sum(k * log(max(p, 1e-300)) for k, p in zip(counts, chances, strict=True) if k)
+
+    def score(delta: float) -> float:
+        low, high = max(0.0, -delta), (1 - delta) / 2
+        for _ in range(200):
+            left, right = low + 0.382 * (high - low), high - 0.382 * (high - low)
+            if worse(left, delta) < worse(right, delta):
+                high = right
+            else:
+                low = left
+        variance = n * (2 * low + delta - delta * delta)
+        return float((only_b - only_a - n * delta) / variance**0.5)
+
+    found = tango_interval(only_a, only_b, n)
+    assert score(found.low) == pytest.approx(Z, abs=1e-4)
+    assert score(found.high) == pytest.approx(-Z, abs=1e-4)
+    assert abs(score(found.low + 0.01)) < Z < score(found.low - 0.01)
+    assert abs(score(found.high - 0.01)) < Z < -score(found.high + 0.01)
 
 
 counts = st.tuples(st.integers(0, 40), st.integers(0, 40), st.integers(0, 60)).filter(sum)

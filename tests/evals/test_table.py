@@ -91,6 +91,13 @@ def test_a_comparison_by_slice() -> None:
     assert json.loads(json.dumps(report.to_dict()))["rows"][0]["bootstrap"]["mean"] == 0.625
 
 
+def test_what_a_comparison_says_of_equal_means() -> None:
+    swapped = sentences(compared(table([0, 1, 1, 0]), table([1, 0, 1, 0], "b")))[0]
+    assert "never differ" not in swapped
+    assert "no difference that is certain" in swapped
+    assert "They never differ." in sentences(compared(table([0, 1]), table([0, 1], "b")))[0]
+
+
 def test_what_cannot_be_compared() -> None:
     with pytest.raises(ConfigError, match="two versions"):
         compared(table([1]), table([1], digest="other"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import groupby
 from typing import Any
 
@@ -200,7 +200,7 @@ def api(layout: Layout) -> str:
 
 def measurements(layout: Layout) -> str:
     """Return what was measured against others, and the crash matrix, as a page."""
-    from agentops_ref.apps.measured import RESULTS, faults, number, ratios
+    from agentops_ref.apps.measured import RESULTS, faults, gate_errors, number, ratios
 
     folder = layout.root / RESULTS
     if not folder.is_dir():
@@ -243,7 +243,27 @@ def measurements(layout: Layout) -> str:
         f"| {'yes' if row['holds'] else '**no**'} |"
         for row in rows
     ]
-    return "\n".join([*lines, ""])
+    return "\n".join([*lines, "", *_gates(gate_errors(folder))])
+
+
+def _gates(noted: Mapping[str, Any]) -> list[str]:
+    from agentops_ref.apps.measured import gate_table
+
+    found = gate_table(noted)
+    draws = noted["cells"][0]["draws"]
+    return [
+        "## Gates that decide wrongly",
+        "",
+        f"By simulation, {draws:,} releases a cell: how often a gate passes a release that is",
+        f"exactly at its limit (a level of {noted['level']:.0%} allows {noted['allowed']:.1%}),",
+        "and how often it fails one that is as good as it should be. *differ* is the share of",
+        "cases on which release and baseline differ. Chapter 8c says what the three gates are.",
+        "",
+        f"| {' | '.join(found.columns)} |",
+        "|---" * 3 + "|---:" * (len(found.columns) - 3) + "|",
+        *(f"| {' | '.join(row)} |" for row in found.itertuples(index=False, name=None)),
+        "",
+    ]
 
 
 GENERATED: dict[str, Callable[[Layout], str]] = {

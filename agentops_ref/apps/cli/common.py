@@ -113,7 +113,8 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 def console(*, stderr: bool = False) -> Console:
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False, soft_wrap=False)
+    # In a notebook, too, a command prints text.
+    return Console(stderr=stderr, highlight=False, soft_wrap=False, force_jupyter=False)
 
 
 def print_json(value: Any) -> None:

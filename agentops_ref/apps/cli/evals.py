@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
@@ -15,6 +15,7 @@ from agentops_ref.apps.cli.common import (
     print_json,
     progress_bar,
 )
+from agentops_ref.records import CaseSplit
 
 if TYPE_CHECKING:
     from agentops_ref.evals import ScoreTable, Verdict
@@ -33,6 +34,9 @@ def evaluation() -> None:
 
 @evaluation.command(epilog=f"{CODES} call or configuration.")
 @click.option("--slice", "slices", multiple=True, help="Only these slices; may be repeated.")
+@click.option(
+    "--split", type=click.Choice(get_args(CaseSplit)), help="Only this split; by default both."
+)
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first N cases.")
 @click.option("--repeat", type=click.IntRange(min=1), default=1, help="Ask each case N times.")
 @click.option("--name", default="", help="The run's name, for --from, --baseline and compare.")
@@ -44,6 +48,7 @@ def evaluation() -> None:
 def run(
     session: Session,
     slices: tuple[str, ...],
+    split: CaseSplit | None,
     limit: int | None,
     repeat: int,
     name: str,
@@ -62,8 +67,10 @@ def run(
     """
     from agentops_ref.evals.gate import check_rules
 
-    if source and (slices or limit or repeat > 1):
-        raise click.UsageError("--from scores what is recorded: no --slice, --limit or --repeat")
+    if source and (slices or split or limit or repeat > 1):
+        raise click.UsageError(
+            "--from scores what is recorded: no --slice, --split, --limit or --repeat"
+        )
     app = session.app()
     check_rules(app.config.evals.gate, app.scorers())
     before = app.scores(app.recorded(baseline)) if baseline else None
@@ -72,7 +79,7 @@ def run(
         return
     from agentops_ref.evals.outputs import row_of, write_row
 
-    cases = app.cases(slices=slices, corpus_version=1)[:limit]
+    cases = app.cases(slices=slices, corpus_version=1, split=split)[:limit]
     with progress_bar(quiet=as_json) as update:
         app.ensure_index(progress=update)
         result = app.evaluate(cases, run_name=name or "evaluation", progress=update, repeat=repeat)

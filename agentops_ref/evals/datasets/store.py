@@ -18,8 +18,9 @@ from agentops_ref.tracing import MlflowTracer
 
 _EXPECTED = ("facts", "forbidden", "sources", "abstain", "tools", "arguments")
 _ABOUT = ("slice", "split", "corpus_version", "origin", "origin_note", "retired")
-# "HUMAN" is a case that a person wrote, from their own head or after an incident.
-_SOURCES = {"written": "HUMAN", "incident": "HUMAN", "trace": "TRACE", "synthetic": "CODE"}
+# A file does not say whether its author is a person, so nothing is called "HUMAN".
+_SOURCES = {"written": "UNSPECIFIED", "incident": "UNSPECIFIED", "trace": "TRACE",
+            "synthetic": "CODE"}  # fmt: skip
 
 
 class Published(NamedTuple):

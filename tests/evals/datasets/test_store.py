@@ -45,7 +45,7 @@ def test_where_a_case_comes_from_is_kept(tracer: MlflowTracer) -> None:
     found = tracer.connect().genai.datasets.get_dataset(dataset_id=kept.id).to_df()
     sources = {row["inputs"]["case"]: row for row in found.to_dict("records")}
     assert {n: row["source_type"] for n, row in sources.items()} == {
-        "a": "HUMAN", "b": "HUMAN", "c": "TRACE", "d": "CODE",
+        "a": "UNSPECIFIED", "b": "UNSPECIFIED", "c": "TRACE", "d": "CODE",
     }  # fmt: skip
     assert sources["c"]["source_id"] == "tr-1"
     assert sources["d"]["tags"]["origin_note"] == "validated by A. N. against m.pdf"
