@@ -175,7 +175,7 @@ def check_rules(rules: Sequence[GateRule], scorers: Sequence[Scorer]) -> None:
 def _uncalibrated(rule: GateRule) -> ConfigError:
     return ConfigError(
         f"evals.gate '{rule.name}': '{rule.scorer}' is a judge and its rule has no calibration; "
-        "give the file of its human labels"
+        "give the file of its labels"
     )
 
 
