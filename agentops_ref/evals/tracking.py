@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from agentops_ref.errors import ConfigError
+from agentops_ref.evals.comparing import ComparisonReport
 from agentops_ref.evals.loading import is_judge, scorer_digest, scorer_path
 from agentops_ref.evals.outputs import FILE, row_of, write_row
 from agentops_ref.evals.result import CaseResult
@@ -24,6 +25,8 @@ from agentops_ref.tracing import MlflowTracer
 
 EVALUATION = {"mlflow.runType": "genai_evaluate"}
 """Tags by which MLflow's pages list a run among the evaluations."""
+COMPARES = "agentops.compares"
+"""Tag of a run that holds a comparison: the ids of both runs, "" for a file."""
 
 
 class TrackedRun:
@@ -146,6 +149,7 @@ def find_run(tracer: MlflowTracer, name: str) -> Any:
         output_format="list",
         max_results=1000,
     )
+    listed = [run for run in listed if COMPARES not in run.data.tags]
     for run in listed:
         if name in (run.info.run_id, run.info.run_name):
             return run
@@ -153,6 +157,42 @@ def find_run(tracer: MlflowTracer, name: str) -> Any:
     raise ConfigError(
         f"no file and no finished run '{name}' in experiment '{tracer.experiment}'; runs: {known}"
     )
+
+
+def log_comparison(tracer: MlflowTracer, report: ComparisonReport, runs: tuple[str, str]) -> str:
+    """Keep a comparison as a run of its own: metrics, and the report as HTML and JSON.
+
+    Parameters
+    ----------
+    runs
+        Ids of the two runs that were compared; "" for a file.
+
+    Returns
+    -------
+    str
+        The run's id.
+    """
+    from agentops_ref.evals.compare_report import to_html
+
+    mlflow = tracer.connect()
+    with mlflow.start_run(
+        run_name=f"{report.before} and {report.after}",
+        nested=mlflow.active_run() is not None,
+        tags={COMPARES: " ".join(runs)},
+    ) as run:
+        for row in report.rows:
+            name = row.scorer if row.slice == ALL else f"{row.slice}/{row.scorer}"
+            mlflow.log_metrics(
+                {
+                    f"{name}/difference": row.difference.mean,
+                    f"{name}/low": row.difference.low,
+                    f"{name}/high": row.difference.high,
+                    f"{name}/p": row.adjusted,
+                }
+            )
+        mlflow.log_text(to_html(report), "comparison.html")
+        mlflow.log_dict(report.to_dict(), "comparison.json")
+        return str(run.info.run_id)
 
 
 def outputs_of(tracer: MlflowTracer, run: Any) -> Path:

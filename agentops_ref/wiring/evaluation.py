@@ -18,6 +18,7 @@ from agentops_ref.wiring.syncing import Syncing
 if TYPE_CHECKING:
     from agentops_ref.agents.chain import Agent
     from agentops_ref.evals import EvalResult, Rescored, Scorer, ScoreTable
+    from agentops_ref.evals.comparing import ComparisonReport
     from agentops_ref.evals.dialogues import Dialogue
     from agentops_ref.evals.judge import Judge
 
@@ -221,6 +222,16 @@ class Evaluation(Agents, Syncing):
         judged = [scorer.__name__ for scorer in configured if is_judge(scorer)]
         digests = {name: recorded.digests.get(name, "") for name in found}
         return read_scores(read_rows(recorded.path), recorded.name, digests, judged)
+
+    def keep_comparison(
+        self, report: ComparisonReport, before: Recorded, after: Recorded
+    ) -> str | None:
+        """Keep a comparison in MLflow and return its run; None where two files were compared."""
+        from agentops_ref.evals.tracking import log_comparison
+
+        if not before.run_id and not after.run_id:
+            return None
+        return log_comparison(self.tracer, report, (before.run_id, after.run_id))
 
     def verify_recordings(self, *, sample: int, seed: int, progress: Progress | None = None) -> Any:
         """Ask the live models a random sample of what is recorded; see `models.verify`.

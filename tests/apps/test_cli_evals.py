@@ -10,6 +10,8 @@ from xml.etree import ElementTree
 
 import pytest
 
+from agentops_ref import build, load_config
+
 Agentops = Callable[..., tuple[int, str, str]]
 CASES = """cases:
 - {id: torque, question: "What torque for the flare nut?", facts: [18 Nm], sources: [torque.md], slice: value}
@@ -176,6 +178,9 @@ def test_runs_are_kept_scored_again_and_compared(agentops: Agentops, tmp_path: P
     report = json.loads(agentops("compare", "first", "again", "--json")[1])
     assert {row["difference"]["mean"] for row in report["rows"]} == {0}
     assert report["stability"][0]["tries"] == 2
+    kept = build(load_config()).tracer.connect().get_run(report["run_id"])
+    assert kept.data.metrics["correct/difference"] == 0
+    assert kept.data.tags["agentops.compares"] == f"{first['run_id']} {again['run_id']}"
     code, out, err = agentops("gate", "again", "--baseline", "first", "--json")
     assert code in (1, 3), "two cases prove nothing"
     assert json.loads(out)["run"] == "again"

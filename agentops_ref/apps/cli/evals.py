@@ -179,7 +179,8 @@ def compare(
     """Compare runs A and B (names, ids, or JSONL files) on the cases that both scored.
 
     For each scorer and slice: the difference with its interval, the exact McNemar test, corrected
-    for the number of slices, and how many cases it takes to see such a difference.
+    for the number of slices, and how many cases it takes to see such a difference. Where A or B is
+    a run, the comparison is kept in MLflow, too.
     """
     import numpy as np
 
@@ -197,8 +198,9 @@ def compare(
     )
     if out:
         save(report, out)
+    kept = app.keep_comparison(report, first, second)
     if as_json:
-        print_json(report.to_dict())
+        print_json({**report.to_dict(), "run_id": kept})
         return
     screen = console()
     for table in comparison_tables(report):
