@@ -256,6 +256,7 @@ class RetrievalConfig(_Section):
     text_weight: float = Field(ge=0)
     rrf_constant: int = Field(gt=0)
     identifiers: str | None
+    models: str | None
 
 
 class SpecialistConfig(_Section):

@@ -38,6 +38,20 @@ def prefer(
     return sorted(ranked, key=lambda one: -len(held[one]))
 
 
+def own(query: str, ranked: Sequence[str], chunks: Mapping[str, Chunk], pattern: str) -> list[str]:
+    """Leave out the chunks whose heading names models, and none that the query names.
+
+    A table of the sibling model looks right to whoever reads it, and its place is free for what
+    comes next. A heading without a model (a bulletin, a policy) stays, and so does everything when
+    the query names no model.
+    """
+    wanted = identifiers(query, pattern)
+    if not wanted:
+        return list(ranked)
+    headed = {one: identifiers(chunks[one].context, pattern) for one in ranked}
+    return [one for one in ranked if not headed[one] or headed[one] & wanted]
+
+
 def _held(chunk: Chunk, pattern: str) -> frozenset[str]:
     return identifiers(f"{chunk.document} {chunk.context} {chunk.text}", pattern)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from agentops_ref.errors import DeveloperError, nearest
 from agentops_ref.etl.fuse import fuse
-from agentops_ref.etl.identifiers import prefer
+from agentops_ref.etl.identifiers import own, prefer
 from agentops_ref.etl.sinks.base import Filters, Sink, Snapshot
 from agentops_ref.records import Chunk, Hit
 from agentops_ref.settings import RetrievalConfig
@@ -66,6 +66,8 @@ class Searcher:
         ranked = list(scores)
         if settings.identifiers:
             ranked = prefer(query, ranked, chunks, settings.identifiers)
+        if settings.models:
+            ranked = own(query, ranked, chunks, settings.models)
         return [
             Hit(
                 chunks[found_id],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agentops_ref.config import load_config
-from agentops_ref.etl.identifiers import identifiers, prefer
+from agentops_ref.etl.identifiers import identifiers, own, prefer
 from agentops_ref.records import Chunk
 
 PATTERN = load_config(environ={}).retrieval.identifiers or ""
@@ -47,3 +47,20 @@ def test_a_sibling_with_a_longer_name_is_another_machine() -> None:
 
 def test_a_question_without_identifiers_keeps_the_order() -> None:
     assert prefer("how long is the warranty", ["1", "0"], chunks("a", "b"), PATTERN) == ["1", "0"]
+
+
+MODELS = r"\b(?:NL|SC)-?\d+(?: G2)?\b"
+
+
+def headed(*headings: str) -> dict[str, Chunk]:
+    return {str(i): Chunk(str(i), "d", "v", i, "42 Nm", text) for i, text in enumerate(headings)}
+
+
+def test_what_is_headed_by_another_model_is_left_out() -> None:
+    known = headed(
+        "NL-12 G2 manual", "NL-12 manual", "Service bulletin SB-2023-006", "NL-12 and NL-16"
+    )
+    assert own("nut of the NL-12?", list("0123"), known, MODELS) == list("123")
+    assert own("nut of the NL12 G2?", list("0123"), known, MODELS) == list("02")
+    assert own("which nut?", list("0123"), known, MODELS) == list("0123"), "no model is named"
+    assert own("NL-12 or NL-12 G2?", list("0123"), known, MODELS) == list("0123")

@@ -20,6 +20,7 @@ SETTINGS = RetrievalConfig(
     vector_weight=1.0,
     text_weight=1.0,
     rrf_constant=60,
+    models=None,
     identifiers=None,
 )
 

@@ -17,7 +17,7 @@ from agentops_ref.errors import printable
 from agentops_ref.evals.errors.records import Visit
 from agentops_ref.records import Answer
 
-SHOWN = 400
+SHOWN = 2_000
 """Characters of a state's input and output that are kept to read."""
 KINDS = ("AGENT", "RETRIEVER", "TOOL", "CHAT_MODEL", "PARSER", "GUARDRAIL")
 """Kinds of spans that are states."""
