@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import html
 import io
+import textwrap
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 
 INK = "#767676"
 """Grey with a contrast of at least 4:1 on a white and on a near-black page."""
+
+
+COLUMNS = 78
+"""Characters of a line of a terminal that a page shows without scrolling."""
 
 
 def say(name: str, value: Any) -> None:
@@ -73,7 +78,7 @@ def terminal(line: str, settings: Mapping[str, Any], *, most: int | None = None)
         PREFIX + key.replace(".", "__").upper(): json.dumps(value)
         for key, value in settings.items()
     }
-    given["FORCE_COLOR"] = ""  # a kernel asks for colours
+    given |= {"FORCE_COLOR": "", "COLUMNS": str(COLUMNS)}  # a kernel asks for colours
     said, code = io.StringIO(), 0
     with (
         patch.dict(os.environ, given),
@@ -87,12 +92,21 @@ def terminal(line: str, settings: Mapping[str, Any], *, most: int | None = None)
             code = int(ended.code or 0)
     rows = [row.rstrip() for row in said.getvalue().rstrip().splitlines()]
     left = len(rows[most:]) if most is not None else 0
-    print(f"$ {line}", *rows[:most], sep="\n")
+    for row in (f"$ {line}", *rows[:most]):
+        print("\n    ".join(_folded(row)))
     if left:
         print(f"({left} more lines)")
     if code:
         print(f"exit code {code}")
     return code
+
+
+def _folded(row: str) -> list[str]:
+    if len(row) <= COLUMNS:
+        return [row]
+    return textwrap.wrap(
+        row, COLUMNS - 4, break_long_words=False, break_on_hyphens=False, drop_whitespace=True
+    )
 
 
 def figure_style() -> None:
