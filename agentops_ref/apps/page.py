@@ -20,7 +20,7 @@ INK = "#767676"
 """Grey with a contrast of at least 4:1 on a white and on a near-black page."""
 
 
-COLUMNS = 78
+COLUMNS = 74
 """Characters of a line of a terminal that a page shows without scrolling."""
 
 

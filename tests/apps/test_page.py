@@ -67,10 +67,11 @@ def test_a_command_line_is_shown_with_what_it_prints_and_its_exit_code(
     assert "exit code" not in shown
     monkeypatch.setenv("FORCE_COLOR", "1")
     assert page.terminal("agentops config show", {}, most=2) == 0
-    shown = capsys.readouterr().out.splitlines()
-    assert len(shown) == 4
-    assert re.fullmatch(r"\(\d+ more lines\)", shown[3])
-    assert "\x1b" not in "".join(shown)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 4
+    assert re.fullmatch(r"\(\d+ more lines\)", lines[3])
+    assert "\x1b" not in "".join(lines)
+    assert max(map(len, lines)) <= page.COLUMNS
     assert page.terminal("agentops eval gate nobody.jsonl", {}) == 2
     shown = capsys.readouterr().out
     assert "error: no recorded outputs" in shown
