@@ -11,8 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from agentops_ref.settings_evals import JudgeConfig
-    from agentops_ref.settings_models import VisionConfig
+    from agentops_ref.settings_models import ChatConfig, VisionConfig
     from agentops_ref.wiring.models import Models
 
 
@@ -54,39 +53,25 @@ class Summariser:
         return str(self._app.chat.invoke(filled).text)
 
 
-class Judging:
-    """The chat model behind a judge's prompt: ``judging(values, schema)``."""
+class Filling:
+    """The chat model behind a prompt with several places: ``filling(values, schema)``.
 
-    def __init__(self, app: Models, judge: JudgeConfig) -> None:
+    ``model`` takes the place of ``models.chat``.
+    """
+
+    def __init__(self, app: Models, prompt: str, model: ChatConfig | None = None) -> None:
         from agentops_ref.agents.prompts import load_prompt
 
-        self._app, self._judge = app, judge
-        self._prompt = load_prompt(app.config.prompts(judge.prompt), judge.prompt)
+        self._app, self._model = app, model
+        self._prompt = load_prompt(app.config.prompts(prompt), prompt)
 
     @property
     def recipe(self) -> str:
-        return _recipe_of(self._judge.model or self._app.config.models.chat, self._prompt.digest)
+        return _recipe_of(self._model or self._app.config.models.chat, self._prompt.digest)
 
     def __call__(self, values: Mapping[str, str], schema: Mapping[str, Any]) -> Any:
-        model = self._app.chat_of(self._judge.model) if self._judge.model else self._app.chat
+        model = self._app.chat_of(self._model) if self._model else self._app.chat
         form = model.with_structured_output(dict(schema))
-        return form.invoke(self._prompt.messages(**values))
-
-
-class Playing:
-    """The chat model behind the prompt of a simulated user: ``playing(values, schema)``."""
-
-    def __init__(self, app: Models, prompt: str) -> None:
-        from agentops_ref.agents.prompts import load_prompt
-
-        self._app, self._prompt = app, load_prompt(app.config.prompts(prompt), prompt)
-
-    @property
-    def recipe(self) -> str:
-        return _recipe_of(self._app.config.models.chat, self._prompt.digest)
-
-    def __call__(self, values: Mapping[str, str], schema: Mapping[str, Any]) -> Any:
-        form = self._app.chat.with_structured_output(dict(schema))
         return form.invoke(self._prompt.messages(**values))
 
 

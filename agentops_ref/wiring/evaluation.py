@@ -59,13 +59,13 @@ class Evaluation(Agents, Syncing):
     def judge(self, name: str) -> Judge:
         """Return a configured judge; it scores answers like any other scorer."""
         from agentops_ref.evals.judge import Judge
-        from agentops_ref.wiring.asking import Judging
+        from agentops_ref.wiring.asking import Filling
 
         judges = self.config.evals.judges
         if name not in judges:
             raise ConfigError(f"evals.judges: no judge '{name}'{nearest(name, tuple(judges))}")
         one = judges[name]
-        ask = Judging(self, one)
+        ask = Filling(self, one.prompt, one.model)
         return Judge(
             name,
             criterion=one.criterion,
@@ -136,11 +136,11 @@ class Evaluation(Agents, Syncing):
             scripted,
             turns_right,
         )
-        from agentops_ref.wiring.asking import Playing
+        from agentops_ref.wiring.asking import Filling
 
         chosen = self.dialogues() if dialogues is None else dialogues
         settings = self.config.evals.dialogues
-        playing = Playing(self, settings.user)
+        playing = Filling(self, settings.user)
         speaks = scripted if user == "scripted" else Simulated(playing)
         by_id = {one.id: one for one in chosen}
         most = settings.turns if user == "simulated" else max(len(one.turns) for one in chosen)
