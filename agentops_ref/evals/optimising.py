@@ -7,11 +7,15 @@ cases that it never saw (`agentops_ref.evals.comparing`).
 
 from __future__ import annotations
 
+import logging
+import os
 import random
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
+from functools import partialmethod
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agentops_ref.errors import DeveloperError
@@ -66,20 +70,43 @@ class Search:
     seen: dict[tuple[Candidate, str], tuple[float, str, Answer, Example]] = field(
         default_factory=dict
     )
+    failed: list[Exception] = field(default_factory=list)
+    """What ended the search: nothing is asked after it."""
     _one: threading.Lock = field(default_factory=threading.Lock)
 
     def __call__(self, candidate: Candidate, case: Case) -> tuple[float, str, Answer, Example]:
         """Return score, reason, answer, and the answer as an example."""
         with self._one:  # an optimiser asks from several threads; a local model is one
             key = candidate, case.id
+            if self.failed:
+                raise self.failed[0]
             if key not in self.seen:
-                answer, example = self.attempt(candidate, case)
-                score = apply(self.scorer, case, answer)
-                if score.value is None:
-                    why = score.error or score.rationale
-                    raise DeveloperError(f"no {score.scorer} of case '{case.id}': {why}")
-                self.seen[key] = score.value, score.rationale, answer, example
+                try:
+                    self.seen[key] = self._ask(candidate, case)
+                except Exception as error:
+                    self.failed.append(error)
+                    raise
             return self.seen[key]
+
+    def _ask(self, candidate: Candidate, case: Case) -> tuple[float, str, Answer, Example]:
+        answer, example = self.attempt(candidate, case)
+        score = apply(self.scorer, case, answer)
+        if score.value is None:
+            why = score.error or score.rationale
+            raise DeveloperError(f"no {score.scorer} of case '{case.id}': {why}")
+        return score.value, score.rationale, answer, example
+
+    @contextmanager
+    def going_on(self, *libraries: str) -> Iterator[None]:
+        """Let libraries search, without their prints; raise what failed, which they take as bad."""
+        try:
+            with _quiet(*libraries):
+                yield
+        except Exception:
+            if not self.failed:
+                raise
+        if self.failed:
+            raise self.failed[0]
 
     def tried(self) -> list[Tried]:
         """Return the candidates in the order in which they were first asked."""
@@ -127,38 +154,33 @@ def rewrite_instructions(
     from mlflow.genai.scorers import scorer as as_scorer
 
     by_id = _by_id(cases)
-    search, failed = Search(attempt, scorer), []
+    search = Search(attempt, scorer)
     registered = mlflow.genai.register_prompt(name=name, template=start.instructions)
 
     def predict(case: str, question: str) -> dict[str, Any]:
         told = mlflow.genai.load_prompt(f"prompts:/{name}/{registered.version}")
-        try:
-            tried = Candidate(str(told.template), start.examples)  # formatting refuses "{{"
-            score, why, answer, _ = search(tried, by_id[case])
-        except Exception as error:  # which MLflow takes for an answer
-            failed.append(error)
-            raise
+        tried = Candidate(str(told.template), start.examples)  # formatting refuses "{{"
+        score, why, answer, _ = search(tried, by_id[case])
         return {"answer": answer.text, "score": score, "reason": why}
 
     @as_scorer(name=scorer.__name__)
     def scored(outputs: Any) -> Feedback:
-        if failed:
-            raise failed[0]
+        if search.failed:  # MLflow has made an answer of it
+            raise search.failed[0]
         return Feedback(value=outputs["score"], rationale=outputs["reason"])
 
     records = [
         {"inputs": {"case": one.id, "question": one.question}, "expectations": _expected(one)}
         for one in cases
     ]
-    found = mlflow.genai.optimize_prompts(
-        predict_fn=predict,
-        train_data=records,
-        prompt_uris=[registered.uri],
-        optimizer=optimiser,
-        scorers=[scored],
-    )
-    if failed:
-        raise failed[0]
+    with search.going_on("mlflow", "gepa", "LiteLLM"):
+        found = mlflow.genai.optimize_prompts(
+            predict_fn=predict,
+            train_data=records,
+            prompt_uris=[registered.uri],
+            optimizer=optimiser,
+            scorers=[scored],
+        )
     best = Candidate(str(found.optimized_prompts[0].template), start.examples)
     return _optimised(search, start, best, cases)
 
@@ -184,9 +206,6 @@ def choose_examples(
     DeveloperError
         Fewer than two cases, or the scorer failed.
     """
-    import contextlib
-    import os
-
     import dspy
 
     by_id = _by_id(cases)
@@ -205,16 +224,17 @@ def choose_examples(
             self.answer = dspy.Predict("question -> excerpt, quote, answer")
 
         def forward(self, case: str, question: str) -> Any:
-            chosen = tuple(
-                Example(*(demo[f] for f in Example._fields)) for demo in self.answer.demos
-            )
-            candidate = Candidate(start.instructions, chosen or start.examples)
-            score, _, _, shown = search(candidate, by_id[case])
-            made = dspy.Prediction(**shown._asdict(), score=score)
+            score, _, _, shown = search(candidate_of(self), by_id[case])
             if dspy.settings.trace is not None:  # what examples are made of
                 told = {"question": question}, dspy.Prediction(**_but(shown, "question"))
                 dspy.settings.trace.append((self.answer, *told))
-            return made
+            return dspy.Prediction(score=score)
+
+    def candidate_of(program: Any) -> Candidate:
+        chosen = tuple(
+            Example(*(demo[f] for f in Example._fields)) for demo in program.answer.demos
+        )
+        return Candidate(start.instructions, chosen or start.examples)
 
     def metric(_: Any, said: Any, trace: Any = None) -> Any:
         return said.score == 1 if trace is not None else said.score
@@ -223,19 +243,36 @@ def choose_examples(
         dspy.Example(case=one.id, question=one.question).with_inputs("case", "question")
         for one in order
     ]
-    optimiser = dspy.BootstrapFewShotWithRandomSearch(
-        metric=metric,
-        max_bootstrapped_demos=most,
-        max_labeled_demos=0,
-        num_candidate_programs=candidates,
-        num_threads=1,
-        max_errors=1,
-    )
-    with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere):
+    with search.going_on("dspy"):
+        optimiser = dspy.BootstrapFewShotWithRandomSearch(
+            metric=metric,
+            max_bootstrapped_demos=most,
+            max_labeled_demos=0,
+            num_candidate_programs=candidates,
+            num_threads=1,
+            max_errors=1,
+        )
         program = optimiser.compile(Answering(), trainset=given[:half], valset=given[half:])
-    chosen = tuple(Example(*(demo[f] for f in Example._fields)) for demo in program.answer.demos)
-    best = Candidate(start.instructions, chosen or start.examples)
-    return _optimised(search, start, best, order[half:])
+    return _optimised(search, start, candidate_of(program), order[half:])
+
+
+@contextmanager
+def _quiet(*libraries: str) -> Iterator[None]:
+    """Silence what libraries print of a search while it goes on, their progress bars included."""
+    import tqdm
+
+    loggers = [logging.getLogger(name) for name in libraries]
+    levels, bar = [one.level for one in loggers], tqdm.tqdm.__init__
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
+        try:
+            tqdm.tqdm.__init__ = partialmethod(bar, disable=True)
+            for one in loggers:
+                one.setLevel(logging.CRITICAL)
+            yield
+        finally:
+            tqdm.tqdm.__init__ = bar
+            for one, level in zip(loggers, levels, strict=True):
+                one.setLevel(level)
 
 
 @contextmanager
@@ -247,7 +284,7 @@ def speaking(reply: Callable[[list[dict[str, str]], int], str]) -> Iterator[None
     import litellm
     from litellm.llms.custom_llm import CustomLLM
 
-    class Own(CustomLLM):  # type: ignore[misc]
+    class Own(CustomLLM):
         def completion(self, *_: Any, **asked: Any) -> Any:
             told = asked["optional_params"]
             most = told.get("max_tokens") or told.get("max_completion_tokens") or 0

@@ -28,8 +28,12 @@ HOW = ("gepa", "metaprompt", "examples")
 
 @click.command()
 @click.argument("how", type=click.Choice(HOW))
-@click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False),
-              help="Where the prompt is written, as a file like those of paths.prompts.")  # fmt: skip
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Where the prompt is written, as a file like those of paths.prompts.",
+)
 @click.option(
     "--split",
     type=click.Choice(get_args(CaseSplit)),
@@ -75,12 +79,12 @@ def optimise(
         print_json(told)
         return
     if not told["changed"]:
-        console.print(f"None of {len(found.tried) - 1} others was better; {out} holds the same.")
-    console.print(
+        console().print(f"None of {len(found.tried) - 1} others was better; {out} holds the same.")
+    console().print(
         f"{out}: {found.after:.0%} right on the cases it was chosen by, {found.before:.0%} before "
         f"({len(found.tried)} prompts, {found.answers} answers)."
     )
-    console.print("That is no estimate of the gain: compare both on cases that it never saw.")
+    console().print("That is no estimate of the gain: compare both on cases that it never saw.")
 
 
 def _search(app: App, how: str, cases: Any, update: Any) -> Optimised:
