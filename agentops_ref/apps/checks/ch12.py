@@ -42,7 +42,7 @@ def first_failures(said: Mapping[str, str], readings: Readings) -> Checked:
         if state != read.first_failure:
             return Checked(
                 False,
-                f"{id_}: {state} is not where it went wrong first; {read.last_success} was the last "
+                f"{id_}: not in {state} did it go wrong first; {read.last_success} was the last "
                 f"that was right. The note: {' '.join(read.notes)}",
             )
     return Checked(
