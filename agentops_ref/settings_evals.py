@@ -118,6 +118,16 @@ class ErrorsConfig(_Section):
     batch: int = Field(ge=2)
 
 
+class OptimiseConfig(_Section):
+    model: str
+    tokens: int = Field(ge=50)
+    cases: int = Field(ge=2)
+    seed: int
+    answers: int = Field(ge=1)
+    candidates: int = Field(ge=1)
+    examples: int = Field(ge=1)
+
+
 class EvalsConfig(_Section):
     cases: Path
     datasets: DatasetsConfig
@@ -127,3 +137,4 @@ class EvalsConfig(_Section):
     gate: list[GateRule] = Field(min_length=1)
     level: float = Field(gt=0, lt=1)
     errors: ErrorsConfig
+    optimise: OptimiseConfig

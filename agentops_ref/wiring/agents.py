@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from agentops_ref.agents.limits import Allowance
     from agentops_ref.agents.memory import Forgotten
     from agentops_ref.agents.memory.build import Memory
+    from agentops_ref.agents.prompts import Prompt
     from agentops_ref.agents.request import Request
     from agentops_ref.agents.run import ToolAgent
     from agentops_ref.agents.tools import Registry
@@ -201,18 +202,19 @@ class Agents(Guarding, Auth):
         return usage_of(message, self.config.models.chat)
 
 
-def chain(app: Agents, *, prompt: str = "") -> Agent:
+def chain(app: Agents, *, prompt: str | Prompt = "", tracer: Tracer | None = None) -> Agent:
     from agentops_ref.agents.chain import Chain
 
     agent = app.config.agent
+    file = prompt or agent.prompts["chain"]
     return Chain(
         search=app.shown,
         model=app.chat,
-        prompt=app.prompt_file(prompt or agent.prompts["chain"]),
+        prompt=app.prompt_file(file) if isinstance(file, str) else file,
         usage_of=app.usage_of,
         context_chars=agent.context_chars,
         min_support=agent.min_support,
-        tracer=app.tracer,
+        tracer=tracer or app.tracer,
     )
 
 

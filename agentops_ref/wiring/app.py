@@ -7,9 +7,10 @@ from agentops_ref.wiring.datasets import Datasets
 from agentops_ref.wiring.errors import ErrorAnalysis
 from agentops_ref.wiring.extraction import Extraction
 from agentops_ref.wiring.judges import Judges
+from agentops_ref.wiring.optimising import Optimising
 
 
-class App(Datasets, ErrorAnalysis, Judges, Extraction):
+class App(Datasets, ErrorAnalysis, Judges, Optimising, Extraction):
     """The wired objects, each made when it is first touched.
 
     ``app.sync()``, ``app.search("...")``, ``app.agent("...")`` and ``app.evaluate()`` are what

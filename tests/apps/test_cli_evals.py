@@ -209,3 +209,24 @@ def test_talk_holds_conversations_that_can_be_compared(agentops: Agentops, tmp_p
     code, out, err = agentops("compare", "first", "second", "--json")
     assert code == 0, err
     assert agentops("talk", "--user", "simulated")[0] == 0
+
+
+def test_an_optimiser_writes_a_prompt_that_an_agent_can_use(
+    agentops: Agentops, tmp_path: Path
+) -> None:
+    code, out, err = agentops("optimise", "examples", "--out", "new.md", "--json")
+    assert (code, err) == (0, "")
+    told = json.loads(out)
+    assert (told["cases"], told["prompt"]) == (2, "new.md")
+    assert 0 <= told["before"] <= told["after"] <= 1
+    assert told["answers"] >= 2
+    from agentops_ref.agents.prompts import load_prompt
+
+    assert load_prompt(tmp_path, "new.md").structured
+    code, _, err = agentops("optimise", "examples", "--out", "new.md")
+    assert code == 2
+    assert "new.md exists" in err
+    code, out, err = agentops("optimise", "examples", "--out", "other.md")
+    assert code == 0
+    assert max(map(len, out.splitlines())) <= 80
+    assert "compare both on cases that it never saw" in " ".join(out.split())

@@ -21,6 +21,7 @@ from agentops_ref.apps.cli import (
     judges,
     memory,
     models,
+    optimise,
     record,
     search,
     tables,
@@ -57,6 +58,7 @@ for group in (guards.guard, guards.redteam):
     cli.add_command(group)
 for group in (evals.evaluation, dataset.dataset, judges.judge, errors.errors):
     cli.add_command(group)
+evals.evaluation.add_command(optimise.optimise)
 for group in (models.models, record.record, config.config):
     cli.add_command(group)
 

@@ -12,7 +12,7 @@
                                                             └─ draft_cases ── regression cases
 
 The file is only added to; of a trace and of a person's reading of it, the newest line counts.
-Taught in chapter 8. Imports neither agents nor ETL: the composition root says how they are named.
+Taught in chapter 12. Imports neither agents nor ETL: the composition root says how they are named.
 """
 
 from agentops_ref.evals.errors.agreement import (

@@ -1,6 +1,6 @@
 """What error analysis works on: traces as they ran, and what people read in them.
 
-Taught in chapter 8. A trace is what a system did; a reading is what one person says of it. They
+Taught in chapter 12. A trace is what a system did; a reading is what one person says of it. They
 are kept apart, so that two people can read the same trace, and a reading can be revised.
 """
 
