@@ -116,6 +116,7 @@ class ErrorsConfig(_Section):
     orders: int = Field(ge=100)
     prompt: str
     batch: int = Field(ge=2)
+    tokens: int = Field(ge=50)
 
 
 class OptimiseConfig(_Section):

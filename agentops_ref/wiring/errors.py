@@ -157,7 +157,9 @@ class ErrorAnalysis(Evaluation):
     def _ask_for_groups(self, notes: str, known: str) -> str:
         from agentops_ref.evals.errors import SCHEMA
 
-        prompt = self.prompt_file(self.config.evals.errors.prompt)
+        settings = self.config.evals.errors
+        prompt = self.prompt_file(settings.prompt)
         form = {"type": "json_schema", "json_schema": {"name": "groups", "schema": SCHEMA}}
         messages = prompt.messages(notes=notes, known=known)
-        return str(self.chat.bind(response_format=form).invoke(messages).text)
+        asked = self.chat.bind(response_format=form, max_tokens=settings.tokens)
+        return str(asked.invoke(messages).text)

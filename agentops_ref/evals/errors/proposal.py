@@ -23,12 +23,13 @@ SCHEMA: Mapping[str, Any] = {
     "properties": {
         "categories": {
             "type": "array",
+            "maxItems": 8,
             "items": {
                 "type": "object",
                 "properties": {
-                    "name": {"type": "string"},
-                    "definition": {"type": "string"},
-                    "notes": {"type": "array", "items": {"type": "integer"}},
+                    "name": {"type": "string", "maxLength": 40},
+                    "definition": {"type": "string", "maxLength": 160},
+                    "notes": {"type": "array", "items": {"type": "integer"}, "maxItems": 20},
                 },
                 "required": ["name", "definition", "notes"],
                 "additionalProperties": False,
@@ -38,6 +39,7 @@ SCHEMA: Mapping[str, Any] = {
     "required": ["categories"],
     "additionalProperties": False,
 }
+"""The limits keep a small model from writing until its answer is cut off, and cannot be read."""
 
 
 def propose(taxonomy: Taxonomy, readings: Readings, ask: Ask, *, batch: int) -> Taxonomy:
