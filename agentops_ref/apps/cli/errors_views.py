@@ -136,7 +136,13 @@ def case(
     Without --fact and --source (or --abstain) it is a draft for a person to finish, and no dataset
     takes it before. Says how to add it, and the gate's rule that the cases can meet.
     """
-    from agentops_ref.evals.errors import Expected, draft_cases, gate_rule, write_draft
+    from agentops_ref.evals.errors import (
+        Expected,
+        can_fail,
+        draft_cases,
+        gate_rule,
+        write_draft,
+    )
 
     if abstain and facts:
         raise click.UsageError("--abstain and --fact exclude each other")
@@ -154,10 +160,11 @@ def case(
         f"agentops dataset add --file {out or 'FILE'}",
         f"agentops eval run --slice {draft.slice} --set 'evals.gate=[{rule}]'",
     ]
+    fails = can_fail(len(draft.ids), level=app.config.evals.level)
     if as_json:
         print_json(
             {"file": out, "cases": draft.ids, "slice": draft.slice, "finished": draft.finished,
-             "gate": rule, "next": steps, "text": draft.text}
+             "gate": rule, "can_fail": fails, "next": steps, "text": draft.text}
         )  # fmt: skip
         return
     if out is None:
@@ -166,6 +173,10 @@ def case(
         state = "finished" if draft.finished else "a draft to finish by hand"
         click.echo(f"{out}: {len(draft.ids)} cases, {state}")
     click.echo("\n".join(["# then:", *(f"#   {step}" for step in steps)]))
+    if not fails:
+        click.echo(
+            "# With so few cases that rule is undecided at worst, which does not pass either."
+        )
 
 
 def _draw(figure: Figure, path: Path) -> None:

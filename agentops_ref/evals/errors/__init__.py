@@ -60,6 +60,7 @@ from agentops_ref.evals.errors.records import (
 from agentops_ref.evals.errors.regression import (
     Draft,
     Expected,
+    can_fail,
     draft_cases,
     gate_rule,
     write_draft,
@@ -126,6 +127,7 @@ __all__ = [
     "agreements",
     "assess_saturation",
     "assign",
+    "can_fail",
     "category_counts",
     "cohen_kappa",
     "coverage",

@@ -19,8 +19,8 @@ from agentops_ref.evals.errors.records import Reading, Readings, Trace
 from agentops_ref.evals.errors.taxonomy import Taxonomy
 from agentops_ref.intervals import proportion_interval
 
-MOST = 3
-"""Traces of a category that become cases."""
+MOST = 4
+"""Traces of a category that become cases: the fewest of which a gate can say that they fail."""
 Origin = Literal["trace", "incident"]
 
 
@@ -137,6 +137,12 @@ def gate_rule(slice: str, passing: int, *, scorer: str = "correct", level: float
     """
     low = proportion_interval(passing, passing, level).low
     return f"{{scorer: {scorer}, slice: {slice}, at_least: {int(100 * low) / 100}}}"
+
+
+def can_fail(cases: int, *, level: float = 0.95) -> bool:
+    """Whether `gate_rule` for so many cases can fail; with fewer it is undecided at worst."""
+    none, all_ = (proportion_interval(n, cases, level) for n in (0, cases))
+    return none.high < int(100 * all_.low) / 100
 
 
 def write_draft(path: Path, draft: Draft) -> None:
