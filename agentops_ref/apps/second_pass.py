@@ -1,4 +1,4 @@
-"""How far a second reading of traces agrees with the first. Used in chapter 8.
+"""How far a second reading of traces agrees with the first. For chapter 12.
 
 ``python -m agentops_ref.apps.second_pass`` says it of `corpus/errors`: a part of the traces, drawn
 by a seed, was read again by a reader who had not seen the first readings. What differs is left as
