@@ -42,8 +42,8 @@ def first_failures(said: Mapping[str, str], readings: Readings) -> Checked:
         if state != read.first_failure:
             return Checked(
                 False,
-                f"{id_}: not in {state} did it go wrong first; {read.last_success} was the last "
-                f"that was right. The note: {' '.join(read.notes)}",
+                f"{id_}: {state} is not the first that failed; the last right one was "
+                f"{read.last_success}. The note: {' '.join(read.notes)}",
             )
     return Checked(
         True,
