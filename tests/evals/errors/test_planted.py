@@ -38,7 +38,14 @@ from agentops_ref.apps.planted_gate import (
     suite,
 )
 from agentops_ref.evals import decide, evaluate, proportion_interval
-from agentops_ref.evals.errors import Trace, assess_saturation, draft_cases, gate_rule
+from agentops_ref.evals.errors import (
+    Trace,
+    assess_saturation,
+    can_fail,
+    draft_cases,
+    gate_rule,
+)
+from agentops_ref.evals.errors.regression import MOST
 from agentops_ref.evals.scorers import correct
 from agentops_ref.intervals import quantile_interval
 from agentops_ref.records import Case
@@ -128,9 +135,9 @@ def test_the_cases_are_those_of_the_command(found: Analysis, cases: list[Case]) 
         for one in found.groups.decided
         for id_ in draft_cases(found.groups, found.held, one.name).ids
     ]
-    assert [case.id for case in cases] == drafted
-    assert len({case.question for case in cases}) == len(cases) == 3 * len(DEFECTS)
-    assert len(suite(found, most=EACH)) == len(DEFECTS) * EACH
+    assert sorted(case.id for case in cases) == sorted(drafted)
+    assert len({case.question for case in cases}) == len(cases) == MOST * len(DEFECTS)
+    assert len(suite(found, most=1)) == len(DEFECTS)
 
 
 @pytest.mark.parametrize("most", [1, 3, EACH])
@@ -203,7 +210,8 @@ def test_what_the_gate_decides_when_a_defect_strikes_three_in_ten(cases: list[Ca
     for (defect, by), one in rows.items():
         assert one.passed == (0 if defect in SHOWN[by] else len(seeds)), one
     by_answers = [rows[d, "answers"] for d in SHOWN["answers"]]
-    assert all(one.failed and one.undecided for one in by_answers)
+    assert all(one.failed for one in by_answers)
+    assert any(one.undecided for one in by_answers)
     # A share of the tools is still right: the rule on shares says less than that on the answers.
     assert rows["wrong-column", "calls"].failed == 0 < rows["wrong-column", "answers"].failed
 
@@ -237,18 +245,18 @@ def test_without_its_cases_a_defect_that_is_back_where_it_was_gets_through(
     rows = {one.defect: one for one in returning(cases)}
     assert list(rows) == list(DEFECTS)
     for one in rows.values():
-        assert (one.cases, one.without) == (3, "pass")
-        # Three failures of three are too few to name it, and enough not to pass.
-        said = "undecided" if one.defect in SHOWN["answers"] else "pass"
-        assert (one.own, one.suite) == (said, said)
-    four = {one.defect: one for one in returning(suite(found, most=EACH))}
-    named = {one.defect for one in four.values() if one.own == "fail"}
+        assert (one.cases, one.without) == (MOST, "pass")
+        # Among the whole suite a few failures are too few to name it, and enough not to pass.
+        assert one.suite == ("undecided" if one.defect in SHOWN["answers"] else "pass")
+    named = {one.defect for one in rows.values() if one.own == "fail"}
     assert SHOWN["answers"] - LUCKY <= named <= SHOWN["answers"]
-    assert all(one.without == "pass" for one in four.values())
+    for one in returning(suite(found, most=3)):  # three failures of three name nothing
+        assert one.own == ("undecided" if one.defect in SHOWN["answers"] else "pass")
 
 
 def test_three_cases_can_never_fail_the_rule_that_is_given_for_them() -> None:
-    for n, can in ((2, False), (3, False), (4, True), (5, True)):
+    for n, can in ((2, False), (3, False), (MOST, True), (5, True)):
+        assert can_fail(n) == can
         limit = float(gate_rule("one", n).rpartition(": ")[2].rstrip("}"))
         assert (proportion_interval(0, n).high < limit) == can
 
@@ -262,7 +270,7 @@ def only_the_answer(trace: Trace) -> Found | None:
 def test_a_careless_reader_sees_no_defect_and_makes_a_suite_that_names_none() -> None:
     found = analyse(1, reader=only_the_answer)
     assert in_matrix(found) == in_categories(found) == set()
-    cases = suite(found)
+    cases = suite(found, most=3)
     assert (len(found.groups.decided), len(cases)) == (1, 3)
     rows = {one.defect: one for one in decisions(found, cases)}
     assert all(one.answers != "fail" for one in rows.values())

@@ -29,6 +29,7 @@ HELD = readings(
         trace("desk/2", question="A much longer question, which shows it less clearly?"),
         trace("desk/3", question="Which fuse?"),
         trace("desk/4", question="Where?"),
+        trace("desk/5", question="Which fuse is it for that one?"),
         trace("fine"),
     ],
     [
@@ -36,14 +37,13 @@ HELD = readings(
         failed("desk/2", "plan", "search"),
         failed("desk/3"),
         failed("desk/4", "plan", "search"),
+        failed("desk/5"),
         right("fine"),
     ],
 )
 GROUPS = Taxonomy(
     (
-        Category(
-            "wrong-unit", "d", {"anna": ("desk/1", "desk/2", "desk/3", "desk/4")}, ("desk/2",)
-        ),
+        Category("wrong-unit", "d", {"anna": tuple(f"desk/{n}" for n in range(1, 6))}, ("desk/2",)),
         Category("maybe", "d", {"model": ("desk/1",)}, proposed=True),
         Category("empty", "d"),
     )
@@ -92,8 +92,8 @@ def test_nothing_is_written_into_a_file_that_is_there(tmp_path: Path) -> None:
 def test_a_category_gives_its_clearest_traces() -> None:
     draft = draft_cases(GROUPS, HELD, "wrong-unit")
     # The example first, then those whose place is known, the shorter question first.
-    assert draft.ids == ("wrong-unit-desk-2", "wrong-unit-desk-4", "wrong-unit-desk-1")
-    with pytest.raises(ConfigError, match="3 cases"):
+    assert draft.ids == tuple(f"wrong-unit-desk-{n}" for n in (2, 4, 1, 3))
+    with pytest.raises(ConfigError, match="4 cases"):
         draft_cases(GROUPS, HELD, "wrong-unit", expected=WHOLE)
 
 
