@@ -212,21 +212,42 @@ def test_talk_holds_conversations_that_can_be_compared(agentops: Agentops, tmp_p
 
 
 def test_an_optimiser_writes_a_prompt_that_an_agent_can_use(
-    agentops: Agentops, tmp_path: Path
+    agentops: Agentops, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from agentops_ref.agents.prompts import load_prompt
+    from agentops_ref.evals.optimising import Candidate, Example
+    from agentops_ref.records import Answer, Case
+    from agentops_ref.wiring.optimising import Optimising
+
+    def attempt(candidate: Candidate, case: Case) -> tuple[Answer, Example]:
+        right = case.id == "torque" or bool(candidate.examples)
+        text = case.facts[0] if right else "no"
+        return Answer(text, abstained=False), Example(case.question, "a table", "a row", text)
+
+    nothing = ("optimise", "examples", "--out", "none.md")
+    code, out, err = agentops(*nothing, "--json")
+    assert (code, err) == (0, "")
+    assert json.loads(out)["prompt"] is None
+    assert "nothing is written" in " ".join(agentops(*nothing)[1].split())
+    assert not (tmp_path / "none.md").exists()
+
+    monkeypatch.setattr(Optimising, "_attempt", lambda *_: attempt)
+    rows = "".join(
+        CASES.splitlines(keepends=True)[1].replace("torque,", f"t{n},") for n in range(2)
+    )
+    (tmp_path / "cases.yaml").write_text(CASES + rows)
     code, out, err = agentops("optimise", "examples", "--out", "new.md", "--json")
     assert (code, err) == (0, "")
     told = json.loads(out)
-    assert (told["cases"], told["prompt"]) == (2, "new.md")
-    assert 0 <= told["before"] <= told["after"] <= 1
-    assert told["answers"] >= 2
-    from agentops_ref.agents.prompts import load_prompt
-
-    assert load_prompt(tmp_path, "new.md").structured
+    assert (told["cases"], told["prompt"]) == (4, "new.md")
+    assert told["before"] < told["after"] == 1
+    made = load_prompt(tmp_path, "new.md")
+    assert made.structured
+    assert "[1] a table" in made.sections[0][1]
     code, _, err = agentops("optimise", "examples", "--out", "new.md")
     assert code == 2
     assert "new.md exists" in err
-    code, out, err = agentops("optimise", "examples", "--out", "other.md")
+    code, out, _ = agentops("optimise", "examples", "--out", "other.md")
     assert code == 0
     assert max(map(len, out.splitlines())) <= 80
     assert "compare both on cases that it never saw" in " ".join(out.split())

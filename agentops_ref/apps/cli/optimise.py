@@ -32,7 +32,7 @@ HOW = ("gepa", "metaprompt", "examples")
     "--out",
     required=True,
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Where the prompt is written, as a file like those of paths.prompts.",
+    help="Where a better prompt is written, a file like those of paths.prompts.",
 )
 @click.option(
     "--split",
@@ -64,27 +64,29 @@ def optimise(
     with progress_bar(quiet=as_json) as update:
         app.ensure_index(progress=update)
         found = _search(app, how, cases, update)
-    prompt = app.prompt_with(found.best)
-    out.write_text(prompt.text, encoding="utf-8")
-    told = {
-        "prompt": str(out),
-        "changed": found.best != found.tried[0].candidate,
-        "before": round(found.before, 4),
-        "after": round(found.after, 4),
-        "cases": number,
-        "candidates": len(found.tried),
-        "answers": found.answers,
-    }
+    changed = found.best != found.tried[0].candidate
+    if changed:
+        out.write_text(app.prompt_with(found.best).text, encoding="utf-8")
     if as_json:
-        print_json(told)
+        print_json(
+            {
+                "prompt": str(out) if changed else None,
+                "before": round(found.before, 4),
+                "after": round(found.after, 4),
+                "cases": number,
+                "candidates": len(found.tried),
+                "answers": found.answers,
+            }
+        )
         return
-    if not told["changed"]:
-        console().print(f"None of {len(found.tried) - 1} others was better; {out} holds the same.")
+    searched = f"{len(found.tried)} prompts, {found.answers} answers"
+    if not changed:
+        console().print(f"No other prompt was better ({searched}); nothing is written.")
+        return
     console().print(
         f"{out}: {found.after:.0%} right on the cases it was chosen by, {found.before:.0%} before "
-        f"({len(found.tried)} prompts, {found.answers} answers)."
+        f"({searched}). That is no estimate of the gain: compare both on cases that it never saw."
     )
-    console().print("That is no estimate of the gain: compare both on cases that it never saw.")
 
 
 def _search(app: App, how: str, cases: Any, update: Any) -> Optimised:
