@@ -63,17 +63,22 @@ class Prompt:
     def revised(self, instructions: str, examples: str | None = None) -> Prompt:
         """Return the prompt with other instructions, and other examples where they are given.
 
+        Both are taken as they are: a ``{field}`` in them is no place to fill, nor is a heading one
+        of the file's.
+
         Raises
         ------
         ConfigError
-            It has no system section.
+            It has no system section, or the instructions are empty.
         """
         if self.sections[0][0] != "system":
             raise ConfigError(f"prompt '{self.name}' has no '## system' section to revise")
         # A paragraph that ended would make what follows it an example.
-        first = "\n".join(filter(str.strip, instructions.splitlines()))
-        rest = self._system[1] if examples is None else examples
-        text = "\n\n".join(filter(None, (first.strip(), rest.strip())))
+        first = "\n".join(filter(str.strip, _plain(instructions).splitlines())).strip()
+        if not first:
+            raise ConfigError(f"prompt '{self.name}' cannot be revised to empty instructions")
+        rest = self._system[1] if examples is None else _plain(examples)
+        text = "\n\n".join(filter(None, (first, rest.strip())))
         sections = (("system", text), *self.sections[1:])
         made = dataclasses.replace(self, sections=sections)
         return dataclasses.replace(made, digest=_digest(made.text))
@@ -127,6 +132,10 @@ def load_prompt(folder: Path, name: str) -> Prompt:
         str(header.get("known", "")),
         header.get("format") == "json",
     )
+
+
+def _plain(text: str) -> str:
+    return _FIELD.sub(r"(\1)", _SECTION.sub(r"\1:", text))
 
 
 def _digest(text: str) -> str:

@@ -49,8 +49,10 @@ class Candidate:
     """None: the examples that the prompt has."""
 
 
-Attempt = Callable[[Candidate, Case], tuple[Answer, Example]]
-"""Answers a case with a candidate; the example is that answer as one."""
+Attempt = Callable[[Candidate, Case], tuple[Answer, Example | None]]
+"""Answers a case with a candidate; the example is that answer as one, None where it makes none."""
+Scored = tuple[float, str, Answer, Example | None]
+"""Score, reason, answer, and the answer as an example."""
 
 
 class Tried(NamedTuple):
@@ -67,15 +69,13 @@ class Search:
 
     attempt: Attempt
     scorer: Scorer
-    seen: dict[tuple[Candidate, str], tuple[float, str, Answer, Example]] = field(
-        default_factory=dict
-    )
+    seen: dict[tuple[Candidate, str], Scored] = field(default_factory=dict)
     failed: list[Exception] = field(default_factory=list)
     """What ended the search: nothing is asked after it."""
     _one: threading.Lock = field(default_factory=threading.Lock)
 
-    def __call__(self, candidate: Candidate, case: Case) -> tuple[float, str, Answer, Example]:
-        """Return score, reason, answer, and the answer as an example."""
+    def __call__(self, candidate: Candidate, case: Case) -> Scored:
+        """Return what came of a candidate on a case."""
         with self._one:  # an optimiser asks from several threads; a local model is one
             key = candidate, case.id
             if self.failed:
@@ -88,7 +88,7 @@ class Search:
                     raise
             return self.seen[key]
 
-    def _ask(self, candidate: Candidate, case: Case) -> tuple[float, str, Answer, Example]:
+    def _ask(self, candidate: Candidate, case: Case) -> Scored:
         answer, example = self.attempt(candidate, case)
         score = apply(self.scorer, case, answer)
         if score.value is None:
@@ -128,6 +128,8 @@ class Optimised:
     tried: tuple[Tried, ...]
     answers: int
     """Different answers that were asked of the agent."""
+    judged: int
+    """Cases by which the best was chosen."""
 
 
 def rewrite_instructions(
@@ -160,6 +162,8 @@ def rewrite_instructions(
     def predict(case: str, question: str) -> dict[str, Any]:
         told = mlflow.genai.load_prompt(f"prompts:/{name}/{registered.version}")
         tried = Candidate(str(told.template), start.examples)  # formatting refuses "{{"
+        if not tried.instructions.strip():
+            return {"answer": "", "score": 0.0, "reason": "the instructions are empty"}
         score, why, answer, _ = search(tried, by_id[case])
         return {"answer": answer.text, "score": score, "reason": why}
 
@@ -198,8 +202,8 @@ def choose_examples(
     """Let DSPy choose the prompt's examples among right answers to half of the cases.
 
     Bootstrapped few-shot examples with random search (`dspy.BootstrapFewShotWithRandomSearch`,
-    Khattab et al. 2024): ``candidates`` sets of up to ``most`` examples, each measured on the
-    other half. The given prompt stays where none is better.
+    Khattab et al. 2024): one set more than ``candidates``, of up to ``most`` examples each, is
+    measured on the other half. The given prompt stays where none is better.
 
     Raises
     ------
@@ -225,7 +229,7 @@ def choose_examples(
 
         def forward(self, case: str, question: str) -> Any:
             score, _, _, shown = search(candidate_of(self), by_id[case])
-            if dspy.settings.trace is not None:  # what examples are made of
+            if dspy.settings.trace is not None and shown:  # what examples are made of
                 told = {"question": question}, dspy.Prediction(**_but(shown, "question"))
                 dspy.settings.trace.append((self.answer, *told))
             return dspy.Prediction(score=score)
@@ -326,4 +330,4 @@ def _optimised(
         return sum(search(candidate, one)[0] for one in cases) / len(cases)
 
     before, after = mean(start), mean(best)
-    return Optimised(best, before, after, tuple(search.tried()), len(search.seen))
+    return Optimised(best, before, after, tuple(search.tried()), len(search.seen), len(cases))

@@ -94,7 +94,7 @@ class Optimising(Evaluation):
 
         settings, asked = self.config.agent, 0
 
-        def attempt(candidate: Candidate, case: Case) -> tuple[Answer, Example]:
+        def attempt(candidate: Candidate, case: Case) -> tuple[Answer, Example | None]:
             nonlocal asked
             made = chain(self, prompt=self.prompt_with(candidate), tracer=NoTracer())
             agent = Bounded(self.guarded(made), self._allowance, reply=self._apology)
@@ -120,12 +120,20 @@ class Optimising(Evaluation):
         return str(bound.invoke(told).text)
 
 
-def _example(case: Case, answer: Answer) -> Example:
+def _example(case: Case, answer: Answer) -> Example | None:
+    """Return an answer as an example; None where it shows none, or what is one tenant's.
+
+    A prompt is shown to everybody: no private document may stand in it.
+    """
     from agentops_ref.evals.optimising import Example
 
+    if answer.abstained:
+        return Example(case.question, "", "", answer.text)
     for citation in answer.citations[:1]:
         for hit in answer.hits:
             if citation.quote in hit.chunk.text and citation.document == hit.chunk.document:
+                if hit.chunk.metadata.get("tenant"):
+                    return None
                 shown = f"{hit.chunk.context}: {hit.chunk.text}"
                 return Example(case.question, shown, citation.quote, answer.text)
-    return Example(case.question, "", "", answer.text)
+    return None

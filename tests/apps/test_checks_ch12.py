@@ -30,7 +30,8 @@ def test_a_trace_is_shown_whole(held: Readings, capsys: pytest.CaptureFixture[st
 
 def test_first_failures(held: Readings) -> None:
     right = {one.trace: one.first_failure for one in held.failed}
-    assert first_failures(right, held).right
+    assert first_failures(right, held, list(right)).right
+    assert "no state is given" in first_failures({}, held, list(right)).why
 
 
 @pytest.mark.parametrize(
@@ -44,7 +45,7 @@ def test_first_failures(held: Readings) -> None:
 def test_another_first_failure_is_told_why(
     held: Readings, trace: str, state: str, why: str
 ) -> None:
-    checked = first_failures({trace: state}, held)
+    checked = first_failures({trace: state}, held, [trace])
     assert not checked.right
     assert why in checked.why
 

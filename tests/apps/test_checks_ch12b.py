@@ -36,7 +36,7 @@ def test_a_dialogue_that_needs_what_was_said(corpus: Path) -> None:
     [
         ("nothing", "It would not be taken: your dialogue: "),
         (FIRST, "One turn is no conversation"),
-        (FIRST + SECOND.replace("gas line", "gas line of an NL-12 G2"), "names its model"),
+        (FIRST + SECOND.replace("gas line", "gas line of an nl-12 g2"), "names its model"),
         (FIRST + SECOND.replace('      forbidden: ["65 Nm"]\n', ""), "forbids no other model's"),
         (FIRST + SECOND.replace("62 Nm", "63 Nm"), "The documents do not bear it out"),
         (FIRST + SECOND.replace("65 Nm", "6500 Nm"), "The documents do not bear it out"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from agentops_ref.evals.optimising import (
     speaking,
 )
 from agentops_ref.evals.scorers import correct
-from agentops_ref.records import Answer, Case
+from agentops_ref.records import Answer, Case, Chunk, Citation, Hit
 from agentops_ref.tracing import MlflowTracer
 
 CASES = [Case(f"c{n}", f"What is {n}?", (f"{n} Nm",), slice="value") for n in range(8)]
@@ -154,9 +155,14 @@ def test_a_revised_prompt_is_read_back_as_it_was_written(tmp_path: Path) -> None
     assert prompt.instructions == "Answer the question.\nBe exact."
     assert prompt.revised(prompt.instructions).sections == prompt.sections
     made = prompt.revised("First.\n\nSecond, with {braces}.")
-    assert made.instructions == "First.\nSecond, with {braces}."
+    assert made.instructions == "First.\nSecond, with (braces)."
     assert made.sections[0][1].endswith('"answer": "One."}')
     assert made.digest != prompt.digest
+    assert "{" not in made.messages(context="c", question="q")[0].text.split("Excerpts:")[0]
+    headed = prompt.revised("First.\n## user\nSecond.", "Question: {context}?\n## system\nNo.")
+    (tmp_path / "c.md").write_text(headed.text)
+    assert load_prompt(tmp_path, "c.md").sections == headed.sections
+    assert "Question: (context)?" in headed.messages(context="c", question="q")[0].text
     (tmp_path / "b.md").write_text(made.text)
     again = load_prompt(tmp_path, "b.md")
     assert (again.sections, again.digest) == (made.sections, made.digest)
@@ -183,3 +189,37 @@ def test_a_prompt_without_a_system_section_is_not_revised(tmp_path: Path) -> Non
     (tmp_path / "a.md").write_text("## user\n{question}\n")
     with pytest.raises(ConfigError, match="no '## system' section"):
         load_prompt(tmp_path, "a.md").revised("x")
+    (tmp_path / "b.md").write_text(PROMPT)
+    with pytest.raises(ConfigError, match="empty instructions"):
+        load_prompt(tmp_path, "b.md").revised(" \n ")
+
+
+def test_an_answer_that_shows_nothing_makes_no_example() -> None:
+    def quoteless(_: Candidate, case: Case) -> tuple[Answer, Example | None]:
+        return Answer(case.facts[0], abstained=False), None
+
+    found = choose_examples(START, CASES, quoteless, correct, candidates=1, most=2, seed=1)
+    assert found.best == START
+    assert found.judged == len(CASES) // 2
+
+
+@pytest.mark.parametrize("tenant", ["", "torvik"])
+def test_no_document_of_a_tenant_becomes_an_example(tenant: str) -> None:
+    from agentops_ref.wiring.optimising import _example
+
+    chunk = Chunk(
+        id="1",
+        document="m.pdf",
+        version="1",
+        ordinal=0,
+        text="Fuse | 16 A",
+        context="Manual",
+        metadata={"tenant": tenant},
+    )
+    cited = Citation("m.pdf", "1", 1, "Fuse | 16 A")
+    answer = Answer("16 A", abstained=False, citations=(cited,), hits=(Hit(chunk, 1.0),))
+    shown = Example("What is 1?", "Manual: Fuse | 16 A", "Fuse | 16 A", "16 A")
+    assert _example(CASES[1], answer) == (None if tenant else shown)
+    assert _example(CASES[1], replace(answer, citations=())) is None
+    silent = replace(answer, abstained=True, citations=())
+    assert _example(CASES[1], silent) == Example("What is 1?", "", "", "16 A")

@@ -26,12 +26,15 @@ def show(readings: Readings, id_: str) -> None:
         print(textwrap.fill(f"{head}: {text}", WIDTH, subsequent_indent="    "))
 
 
-def first_failures(said: Mapping[str, str], readings: Readings) -> Checked:
-    """Compare states, one a trace, with what the project's reader wrote.
+def first_failures(said: Mapping[str, str], readings: Readings, asked: Sequence[str]) -> Checked:
+    """Compare states, one for each trace that was asked for, with what the reader wrote.
 
     That reader is no judge: where you differ for a reason, write your own reading.
     """
     known = {one.trace: one for one in readings.failed}
+    for id_ in asked:
+        if id_ not in said:
+            return Checked(False, f"{id_}: no state is given.")
     for id_, state in said.items():
         if id_ not in known:
             return Checked(False, f"'{id_}' is no trace that was read as failed.")

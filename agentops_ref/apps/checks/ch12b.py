@@ -17,7 +17,7 @@ from agentops_ref.evals.dialogues import load_dialogues
 
 # --- exercise 1: a dialogue -------------------------------------------------------------------
 
-MODEL = re.compile(r"\b(?:NL|BR|DY|LT|LB|SC)-?\d+(?: G2)?\b")
+MODEL = re.compile(r"\b(?:NL|BR|DY|LT|LB|SC)-?\d+(?: G2)?\b", re.IGNORECASE)
 """How the running case's documents name a model."""
 
 
@@ -57,8 +57,8 @@ def dialogue(text: str, corpus: Path) -> Checked:
         )
     return Checked(
         True,
-        f"It would be taken, and its facts are printed. '{needing[0].question}' can only be "
-        "answered by an assistant that knows what was said before.",
+        f"It would be taken, and its facts are printed. '{needing[0].question}' names no model: "
+        "whoever answers it has to know what was said before.",
     )
 
 

@@ -58,29 +58,31 @@ def optimise(
     settings = app.config.evals.optimise
     if out.exists():
         raise ConfigError(f"{out} exists: name a new file, prompts are not written over")
+    if not out.parent.is_dir():
+        raise ConfigError(f"{out.parent} is no folder: make it, or choose another --out")
     given = app.cases(corpus_version=1, split=split)
     number = min(number or settings.cases, len(given))
     cases = random.Random(settings.seed).sample(given, number)
     with progress_bar(quiet=as_json) as update:
         app.ensure_index(progress=update)
         found = _search(app, how, cases, update)
-    changed = found.best != found.tried[0].candidate
-    if changed:
+    better = found.after > found.before
+    if better:
         out.write_text(app.prompt_with(found.best).text, encoding="utf-8")
     if as_json:
         print_json(
             {
-                "prompt": str(out) if changed else None,
+                "prompt": str(out) if better else None,
                 "before": round(found.before, 4),
                 "after": round(found.after, 4),
-                "cases": number,
+                "cases": found.judged,
                 "candidates": len(found.tried),
                 "answers": found.answers,
             }
         )
         return
     searched = f"{len(found.tried)} prompts, {found.answers} answers"
-    if not changed:
+    if not better:
         console().print(f"No other prompt was better ({searched}); nothing is written.")
         return
     console().print(

@@ -20,7 +20,7 @@ from agentops_ref.evals.errors.taxonomy import Taxonomy
 from agentops_ref.intervals import proportion_interval
 
 MOST = 4
-"""Traces of a category that become cases: the fewest of which a gate can say that they fail."""
+"""Traces of a category that become cases: at a level of 95%, the fewest that a gate can fail."""
 Origin = Literal["trace", "incident"]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import yaml
 
 from agentops_ref.apps.planted import (
     DEFECTS,
@@ -37,7 +38,7 @@ from agentops_ref.apps.planted_gate import (
     strictest,
     suite,
 )
-from agentops_ref.evals import decide, evaluate, proportion_interval
+from agentops_ref.evals import ScoreTable, decide, evaluate, proportion_interval
 from agentops_ref.evals.errors import (
     Trace,
     assess_saturation,
@@ -48,7 +49,7 @@ from agentops_ref.evals.errors import (
 from agentops_ref.evals.errors.regression import MOST
 from agentops_ref.evals.scorers import correct
 from agentops_ref.intervals import quantile_interval
-from agentops_ref.records import Case
+from agentops_ref.records import Answer, Case, Score
 from agentops_ref.settings_evals import GateRule
 
 EACH = len(FUSES)
@@ -257,6 +258,11 @@ def test_without_its_cases_a_defect_that_is_back_where_it_was_gets_through(
 def test_three_cases_can_never_fail_the_rule_that_is_given_for_them() -> None:
     for n, can in ((2, False), (3, False), (MOST, True), (5, True)):
         assert can_fail(n) == can
+        table = ScoreTable("none right", {"correct": ""})
+        for at in range(n):
+            table.add(Case(f"c{at}", "q"), Answer("", abstained=False), [Score("correct", 0.0)])
+        rule = GateRule(**yaml.safe_load(gate_rule("all", n)))
+        assert (decide([rule], table).outcome == "fail") == can
         limit = float(gate_rule("one", n).rpartition(": ")[2].rstrip("}"))
         assert (proportion_interval(0, n).high < limit) == can
 
