@@ -239,7 +239,7 @@ def test_an_optimiser_writes_a_prompt_that_an_agent_can_use(
     code, out, err = agentops("optimise", "examples", "--out", "new.md", "--json")
     assert (code, err) == (0, "")
     told = json.loads(out)
-    assert (told["cases"], told["prompt"]) == (4, "new.md")
+    assert (told["cases"], told["prompt"]) == (2, "new.md")  # the half that it is chosen by
     assert told["before"] < told["after"] == 1
     made = load_prompt(tmp_path, "new.md")
     assert made.structured
@@ -251,3 +251,31 @@ def test_an_optimiser_writes_a_prompt_that_an_agent_can_use(
     assert code == 0
     assert max(map(len, out.splitlines())) <= 80
     assert "compare both on cases that it never saw" in " ".join(out.split())
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("how", ["gepa", "metaprompt"])
+def test_an_optimiser_of_instructions_asks_the_configured_model(
+    agentops: Agentops, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    from agentops_ref.wiring.optimising import Optimising
+
+    asked: list[str] = []
+    say = Optimising._say
+
+    def heard(app: Optimising, messages: list[dict[str, str]], most: int) -> str:
+        asked.append(messages[-1]["content"])
+        return say(app, messages, most)
+
+    monkeypatch.setattr(Optimising, "_say", heard)
+    fewer = ("--set", "evals.optimise.answers=10")
+    code, out, err = agentops("optimise", how, "--out", "new.md", "--json", *fewer)
+    assert code == 0, err
+    told = json.loads(out)
+    assert told["cases"] == 2
+    # The scripted model answers with the first excerpt whatever its instructions: none is better.
+    assert (told["prompt"], told["before"]) == (None, told["after"])
+    assert asked
+    assert "flare nut" in asked[0] or "filter" in asked[0]
+    assert agentops("optimise", how, "--out", "nowhere/new.md")[0] == 2
