@@ -230,8 +230,9 @@ def choose_examples(
         def forward(self, case: str, question: str) -> Any:
             score, _, _, shown = search(candidate_of(self), by_id[case])
             if dspy.settings.trace is not None and shown:  # what examples are made of
-                told = {"question": question}, dspy.Prediction(**_but(shown, "question"))
-                dspy.settings.trace.append((self.answer, *told))
+                _, excerpt, quote, answer = shown
+                said = dspy.Prediction(excerpt=excerpt, quote=quote, answer=answer)
+                dspy.settings.trace.append((self.answer, {"question": question}, said))
             return dspy.Prediction(score=score)
 
     def candidate_of(program: Any) -> Candidate:
@@ -315,10 +316,6 @@ def _expected(case: Case) -> dict[str, Any]:
     if case.abstain:
         return {"expected_response": "that the documents do not say it"}
     return {"expected_response": "; ".join(case.facts)}
-
-
-def _but(example: Example, name: str) -> dict[str, str]:
-    return {key: value for key, value in example._asdict().items() if key != name}
 
 
 def _optimised(

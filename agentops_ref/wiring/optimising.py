@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from agentops_ref.records import Answer, Case
@@ -94,12 +95,15 @@ class Optimising(Evaluation):
 
         settings, asked = self.config.agent, 0
 
+        @cache
+        def agent(candidate: Candidate) -> Bounded:
+            made = chain(self, prompt=self.prompt_with(candidate), tracer=NoTracer())
+            return Bounded(self.guarded(made), self._allowance, reply=self._apology)
+
         def attempt(candidate: Candidate, case: Case) -> tuple[Answer, Example | None]:
             nonlocal asked
-            made = chain(self, prompt=self.prompt_with(candidate), tracer=NoTracer())
-            agent = Bounded(self.guarded(made), self._allowance, reply=self._apology)
             request = Request(tenant=settings.tenant, desk=settings.desk, asked=case.question)
-            answer = agent(case.question, request=request)
+            answer = agent(candidate)(case.question, request=request)
             asked += 1
             if progress:
                 progress("ask", asked, asked)
@@ -109,15 +113,9 @@ class Optimising(Evaluation):
 
     def _say(self, messages: list[dict[str, str]], most: int) -> str:
         """Answer as an optimiser's model; it writes longer texts than an agent's answers."""
-        from langchain_core.messages import HumanMessage, SystemMessage
-
-        told = [
-            (SystemMessage if one["role"] == "system" else HumanMessage)(one["content"])
-            for one in messages
-        ]
         room = self.config.evals.optimise.tokens
         bound = self.chat.bind(max_tokens=min(most, room) if most else room)
-        return str(bound.invoke(told).text)
+        return str(bound.invoke(messages).text)
 
 
 def _example(case: Case, answer: Answer) -> Example | None:

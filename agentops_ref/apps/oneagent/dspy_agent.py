@@ -60,7 +60,7 @@ class DspyAgent(ToolAgent):
 
     def __init__(self, *, compiled: Path | None = None, **parts: Any) -> None:
         super().__init__(**parts)
-        task = self.prompt.sections[0][1].split("\n\n")[0]  # without the examples that follow it
+        task = self.prompt.instructions
         self.program = Looking(task, self.registry.specs(self.name), self.max_steps)
         if compiled is not None:
             self.program.load(compiled)

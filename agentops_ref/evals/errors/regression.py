@@ -135,14 +135,17 @@ def gate_rule(slice: str, passing: int, *, scorer: str = "correct", level: float
     A gate passes where the whole interval is at or above its threshold, and the interval of few
     cases reaches far down: a threshold of 1 could never be met.
     """
-    low = proportion_interval(passing, passing, level).low
-    return f"{{scorer: {scorer}, slice: {slice}, at_least: {int(100 * low) / 100}}}"
+    return f"{{scorer: {scorer}, slice: {slice}, at_least: {_threshold(passing, level)}}}"
 
 
 def can_fail(cases: int, *, level: float = 0.95) -> bool:
     """Whether `gate_rule` for so many cases can fail; with fewer it is undecided at worst."""
-    none, all_ = (proportion_interval(n, cases, level) for n in (0, cases))
-    return none.high < int(100 * all_.low) / 100
+    return proportion_interval(0, cases, level).high < _threshold(cases, level)
+
+
+def _threshold(passing: int, level: float) -> float:
+    """Return the highest threshold, to a hundredth, that so many right answers can meet."""
+    return int(100 * proportion_interval(passing, passing, level).low) / 100
 
 
 def write_draft(path: Path, draft: Draft) -> None:
